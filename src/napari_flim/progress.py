@@ -1,0 +1,57 @@
+"""Long work as a generator: it yields `Progress`, returns its result, and stops when closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar('Result')
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come.
+
+    Attributes
+    ----------
+    stage : str
+        What is being done, in words a user understands.
+    done, total : int
+        Finished and planned steps of the whole job.
+    """
+
+    stage: str
+    done: int
+    total: int
+
+
+Job = Generator[Progress, None, Result]
+
+
+def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -> Result:
+    """Run a job to its end and return its result.
+
+    Parameters
+    ----------
+    job : generator of Progress
+        The work.
+    report : callable, optional
+        Called with every `Progress`.
+
+    Examples
+    --------
+    >>> def count():
+    ...     yield Progress('counting', 1, 2)
+    ...     return 7
+    >>> finish(count())
+    7
+    """
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if report is not None:
+            report(step)
