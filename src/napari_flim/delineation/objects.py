@@ -1,0 +1,109 @@
+"""From saliency to separate objects: threshold, clean-up, connected components."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+from skimage.measure import label
+from skimage.morphology import remove_small_objects
+
+from napari_flim.errors import DecoderError
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSettings:
+    """How saliency is cut into objects.
+
+    Attributes
+    ----------
+    threshold : float, optional
+        Saliency above which a voxel is object; Otsu's threshold of each image by default.
+    smallest : int
+        Objects of fewer voxels are removed. By default those smaller than the disk (3 x 3) over
+        which decoders average.
+    fill_holes : bool
+        Whether holes inside an object belong to it.
+    """
+
+    threshold: float | None = None
+    smallest: int = 9
+    fill_holes: bool = True
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise DecoderError(
+                f'The threshold is {self.threshold!r}; expected a saliency from 0 to 1, '
+                "or none for Otsu's."
+            )
+        if not (isinstance(self.smallest, int) and 0 <= self.smallest < math.inf):
+            raise DecoderError(
+                f'The smallest object is {self.smallest!r}; expected a number of voxels.'
+            )
+
+
+def object_mask(
+    saliency: NDArray[np.floating], settings: ObjectSettings = ObjectSettings()
+) -> NDArray[np.bool_]:
+    """Which voxels of a saliency map are object.
+
+    Parameters
+    ----------
+    saliency : (\\*S) float array in [0, 1]
+    settings : ObjectSettings
+
+    Returns
+    -------
+    (\\*S) bool array
+        All False for a constant map.
+    """
+    if saliency.min() == saliency.max():
+        return np.zeros(saliency.shape, dtype=bool)
+    cut = threshold_otsu(saliency) if settings.threshold is None else settings.threshold
+    mask: NDArray[np.bool_] = saliency > cut
+    if settings.fill_holes:
+        mask = ndimage.binary_fill_holes(mask)
+    if settings.smallest > 1:
+        mask = remove_small_objects(mask, max_size=settings.smallest - 1, connectivity=mask.ndim)
+    return mask
+
+
+def class_map(
+    saliency: NDArray[np.floating], settings: ObjectSettings = ObjectSettings()
+) -> NDArray[np.uint8]:
+    """Class of every voxel: 1 background, 2.. the object class of highest saliency.
+
+    Parameters
+    ----------
+    saliency : (L, \\*S) float array
+        One map for each object class.
+    """
+    masks = np.stack([object_mask(one, settings) for one in saliency])
+    strongest = np.where(masks, saliency, -1.0).argmax(axis=0) + 2
+    classes: NDArray[np.uint8] = np.where(masks.any(axis=0), strongest, 1).astype(np.uint8)
+    return classes
+
+
+def separate_objects(classes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Number the connected components of every object class.
+
+    Parameters
+    ----------
+    classes : (\\*S) int array
+        1 background, 2.. objects.
+
+    Returns
+    -------
+    (\\*S) int32 array
+        0 background, 1.. objects, in raster order of their first voxels.
+
+    Examples
+    --------
+    >>> separate_objects(np.array([[2, 1, 2, 3]], dtype=np.uint8))
+    array([[1, 0, 2, 3]], dtype=int32)
+    """
+    return np.asarray(label(classes, background=1, connectivity=classes.ndim), dtype=np.int32)

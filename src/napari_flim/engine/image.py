@@ -1,0 +1,193 @@
+"""Image: an array whose axes have been understood, with its voxel size."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_flim.errors import FlimWarning, ImageError
+
+SPATIAL = 'ZYX'
+LETTERS = 'TCZYXS'
+"""T images of a stack, C channels, Z Y X space, S the samples of an RGB or RGBA voxel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One image or volume, channels first.
+
+    Attributes
+    ----------
+    data : (C, \\*S) array
+        Voxel values in their own dtype and units.
+    spacing : tuple of float
+        Size of a voxel along each spatial axis, in world units.
+    rgb : bool
+        Whether the three channels are red, green and blue.
+    name : str
+        What to call the image in messages and provenance.
+    """
+
+    data: NDArray[Any]
+    spacing: tuple[float, ...]
+    rgb: bool = False
+    name: str = 'image'
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.data.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """Spatial rank, 2 or 3."""
+        return self.data.ndim - 1
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.data)
+
+    def describe(self) -> str:
+        """What was understood, in words.
+
+        Examples
+        --------
+        >>> read_array(np.zeros((4, 5, 6))).describe()
+        'volume of 4 x 5 x 6 voxels (z, y, x), float64'
+        """
+        size = ' x '.join(str(n) for n in self.shape)
+        kind = 'image' if self.ndim == 2 else 'volume'
+        unit = 'pixels (y, x)' if self.ndim == 2 else 'voxels (z, y, x)'
+        colour = ', RGB' if self.rgb else f', {self.channels} channels' * (self.channels > 1)
+        voxel = ''
+        if any(s != 1 for s in self.spacing):
+            voxel = f', voxel {" x ".join(f"{s:.4g}" for s in self.spacing)}'
+        return f'{kind} of {size} {unit}{colour}, {self.data.dtype}{voxel}'
+
+
+def guess_axes(shape: Sequence[int], dtype: Any) -> str:
+    """Axes of an array that nothing else describes, by one stated rule.
+
+    Two axes are (y, x). A last axis of 3 or 4 in uint8 is RGB(A). Any other third axis is z.
+
+    Raises
+    ------
+    ImageError
+        For one axis, or four and more axes that are not an RGB volume.
+
+    Examples
+    --------
+    >>> guess_axes((5, 400, 400), np.uint8), guess_axes((400, 400, 3), np.uint8)
+    ('ZYX', 'YXS')
+    """
+    coloured = np.dtype(dtype) == np.uint8 and len(shape) > 2 and shape[-1] in (3, 4)
+    spatial = len(shape) - coloured
+    if spatial not in (2, 3):
+        raise ImageError(
+            f'An array of shape {tuple(shape)} has axes that cannot be guessed; '
+            'name them, for example axes="CZYX" (T stack, C channels, Z Y X space, S RGB samples).'
+        )
+    return SPATIAL[-spatial:] + 'S' * coloured
+
+
+def read_stack(
+    array: Any,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    name: str = 'image',
+) -> list[Image]:
+    """Images of an array, one for each step of its T axis, or one if it has none.
+
+    Parameters
+    ----------
+    array : array-like
+        Any dtype from bool to float64.
+    axes : str, optional
+        One letter for each axis, of T, C, Z, Y, X, S; see `guess_axes` for the default.
+    spacing : sequence of float, optional
+        Voxel size along the spatial axes in their order (z, y, x); 1 by default.
+    name : str
+        Name of the image in messages.
+
+    Raises
+    ------
+    ImageError
+        When axes and array do not fit together, or the values are not numbers.
+    """
+    data = array if hasattr(array, 'dtype') else np.asarray(array)
+    if data.dtype.kind not in 'buif':
+        raise ImageError(f'{name} holds {data.dtype} values; expected numbers.')
+    axes = guess_axes(data.shape, data.dtype) if axes is None else _check_axes(axes, data, name)
+    letters = [letter for letter in LETTERS if letter in axes]
+    data = np.transpose(np.asarray(data), [axes.index(letter) for letter in letters])
+    if 0 in data.shape:
+        raise ImageError(f'{name} has shape {data.shape}: it holds no voxel.')
+    if 'S' in axes:
+        data = np.moveaxis(data, -1, -1 - sum(letter in SPATIAL for letter in axes))
+        data = _drop_alpha(data, axes, name)
+    elif 'C' not in axes:
+        data = np.expand_dims(data, -1 - sum(letter in SPATIAL for letter in axes))
+    steps = list(data) if 'T' in axes else [data]
+    rank = data.ndim - 1 - ('T' in axes)
+    return [
+        Image(step, _check_spacing(spacing, rank, name), 'S' in axes, _stack_name(name, i, steps))
+        for i, step in enumerate(steps)
+    ]
+
+
+def read_array(
+    array: Any,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    name: str = 'image',
+) -> Image:
+    """The single image in an array; see `read_stack`."""
+    images = read_stack(array, axes, spacing, name)
+    if len(images) != 1:
+        raise ImageError(f'{name} is a stack of {len(images)} images; expected one image.')
+    return images[0]
+
+
+def _check_axes(axes: str, data: Any, name: str) -> str:
+    axes = axes.upper()
+    wrong = [letter for letter in axes if letter not in LETTERS]
+    fits = len(axes) == data.ndim and len(set(axes)) == len(axes) and not wrong
+    if not fits or 'Y' not in axes or 'X' not in axes or ('C' in axes and 'S' in axes):
+        raise ImageError(
+            f'Axes {axes!r} do not describe {name} of shape {tuple(data.shape)}; '
+            'give one letter for each axis: T stack, C channels, Z Y X space, S RGB samples.'
+        )
+    if 'S' in axes and data.shape[axes.index('S')] not in (3, 4):
+        raise ImageError(
+            f'{name} has {data.shape[axes.index("S")]} samples on axis S; '
+            'RGB has 3 and RGBA 4. Use C for other channels.'
+        )
+    return axes
+
+
+def _drop_alpha(data: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
+    axis = -1 - sum(letter in SPATIAL for letter in axes)
+    if data.shape[axis] == 4:
+        warnings.warn(f'{name} has an alpha channel; it is not used.', FlimWarning, stacklevel=3)
+        data = np.take(data, [0, 1, 2], axis=axis)
+    return data
+
+
+def _check_spacing(spacing: Sequence[float] | None, ndim: int, name: str) -> tuple[float, ...]:
+    values = tuple(float(s) for s in spacing) if spacing is not None else (1.0,) * ndim
+    if len(values) != ndim or not all(0 < s < math.inf for s in values):
+        raise ImageError(
+            f'{name} has voxel size {values}; expected {ndim} positive numbers, one for each axis.'
+        )
+    return values
+
+
+def _stack_name(name: str, index: int, steps: list[NDArray[Any]]) -> str:
+    return name if len(steps) == 1 else f'{name}[{index}]'

@@ -1,0 +1,113 @@
+"""The operations of a convolutional network, once, for images and volumes alike.
+
+Features are (C, \\*S) tensors: channels, then (z, y, x) or (y, x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from napari_flim.engine.architecture import Activation
+
+
+def convolve(
+    features: torch.Tensor,
+    kernels: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    dilation: Sequence[int] | int = 1,
+) -> torch.Tensor:
+    """Inner product of every patch with every kernel, plus bias; zero outside the image.
+
+    The kernel is not flipped (what networks and the lecture call convolution).
+
+    Parameters
+    ----------
+    features : (C, \\*S) tensor
+    kernels : (K, C, \\*k) tensor
+        Odd sizes.
+    bias : (K,) tensor, optional
+    dilation : int or sequence of int
+        Distance between taps along each axis.
+
+    Returns
+    -------
+    (K, \\*S) tensor
+
+    Examples
+    --------
+    >>> image = torch.tensor([[[3.0, 2, 2, 5], [2, 2, 5, 1], [2, 3, 5, 0], [0, 4, 4, 1]]])
+    >>> kernel = torch.tensor([[[[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]]])
+    >>> convolve(image, kernel)[0, 0]
+    tensor([ 6.,  1.,  5., -9.])
+    """
+    ndim = features.ndim - 1
+    steps = (dilation,) * ndim if isinstance(dilation, int) else tuple(dilation)
+    padding = tuple(d * (k // 2) for d, k in zip(steps, kernels.shape[2:], strict=True))
+    native = (F.conv2d, F.conv3d)[ndim - 2]
+    return native(features[None], kernels, bias, padding=padding, dilation=steps)[0]
+
+
+def activate(features: torch.Tensor, activation: Activation = 'relu') -> torch.Tensor:
+    """Apply the activation function in place and return the same tensor."""
+    return features.clamp_(min=0) if activation == 'relu' else features
+
+
+def transposed_convolution(
+    features: torch.Tensor, kernels: torch.Tensor, stride: int = 1, padding: int = 0
+) -> torch.Tensor:
+    """Stamp every kernel, weighted by its voxel, ``stride`` voxels apart, and cut ``padding`` off.
+
+    Parameters
+    ----------
+    features : (C, \\*S) tensor
+    kernels : (C, K, \\*k) tensor
+    stride, padding : int
+        The result has ``(n - 1) * stride + k - 2 * padding`` voxels along an axis.
+    """
+    native = (F.conv_transpose2d, F.conv_transpose3d)[features.ndim - 3]
+    return native(features[None], kernels, stride=stride, padding=padding)[0]
+
+
+def flatten(features: torch.Tensor) -> torch.Tensor:
+    """All values as one vector, channel after channel, x fastest."""
+    return features.flatten()
+
+
+def resample(features: torch.Tensor, stride: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
+    """Bring a subsampled map back to image size, linearly, at the true position of its voxels.
+
+    Voxel i of the map lies at image voxel ``i * stride``; beyond the last one its value is held.
+
+    Parameters
+    ----------
+    features : (C, \\*S') tensor
+    stride : sequence of int
+        Accumulated stride of the map along each axis.
+    shape : sequence of int
+        Spatial shape of the image.
+
+    Returns
+    -------
+    (C, \\*shape) tensor
+
+    Examples
+    --------
+    >>> resample(torch.tensor([[[0.0, 2.0, 4.0]]]), (1, 2), (1, 6))
+    tensor([[[0., 1., 2., 3., 4., 4.]]])
+    """
+    for axis, (step, size) in enumerate(zip(stride, shape, strict=True), start=1):
+        if step == 1 and features.shape[axis] == size:
+            continue
+        last = features.shape[axis] - 1
+        position = torch.arange(size, device=features.device, dtype=features.dtype) / step
+        lower = position.floor().long().clamp(max=last)
+        upper = (lower + 1).clamp(max=last)
+        weight = (position - lower).clamp(max=1.0)
+        weight = weight.reshape((-1,) + (1,) * (features.ndim - 1 - axis))
+        features = torch.lerp(
+            features.index_select(axis, lower), features.index_select(axis, upper), weight
+        )
+    return features

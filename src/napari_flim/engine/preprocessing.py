@@ -1,0 +1,293 @@
+"""InputTransform: what an image becomes before the first block sees it.
+
+A transform is plain data, is stored in the model, and works on any part of an image once the
+statistics of the whole image are known.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_flim.engine.colour import heat_lab, lab_norm2, normalization_value
+from napari_flim.engine.image import Image
+from napari_flim.engine.multiscale import (
+    multiscale_channels,
+    multiscale_features,
+    multiscale_halo,
+)
+from napari_flim.errors import FlimWarning, ImageError
+
+Kind = Literal['auto', 'lab', 'scaled', 'multiscale', 'window', 'libift']
+Ranges = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputTransform:
+    """How voxel values become the features that block 1 reads.
+
+    Attributes
+    ----------
+    kind : {'auto', 'lab', 'scaled', 'multiscale', 'window', 'libift'}
+        ``lab``: RGB as normalised CIE Lab. ``scaled``: every channel brought to about [0, 1] by
+        robust percentiles. ``multiscale``: either of these, with Gaussian, gradient and Hessian
+        features. ``window``: one fixed intensity range clipped to [0, 1], for CT. ``libift``: Lab
+        also for grey images, as LibIFT sees them. ``auto``: ``lab`` for RGB, else ``scaled``.
+    channels : tuple of int
+        Channels to use, from 0; empty for all.
+    window : tuple of float
+        Lowest and highest intensity of ``window``.
+    scales : tuple of float
+        Scales of ``multiscale``, in voxels of the finest axis.
+    percentiles : tuple of float
+        What ``scaled`` brings to 0 and to 1.
+    ranges : tuple of (low, high), optional
+        Fixed ranges, one for each used channel, in place of every image's own percentiles.
+    """
+
+    kind: Kind = 'auto'
+    channels: tuple[int, ...] = ()
+    window: tuple[float, float] = (0.0, 1.0)
+    scales: tuple[float, ...] = (1.0, 2.0, 4.0)
+    percentiles: tuple[float, float] = (0.1, 99.9)
+    ranges: Ranges | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ImageError(
+                f'There is no input {self.kind!r}; choose one of {", ".join(get_args(Kind))}.'
+            )
+        low, high = self.window
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ImageError(
+                f'The window {low}, {high} is empty; give a low and a higher intensity, '
+                'such as window:-100,300.'
+            )
+        if not all(0 < s < 100 for s in self.scales):
+            raise ImageError(f'Scales {self.scales} were given; expected voxels between 0 and 100.')
+
+    def resolved(self, images: Sequence[Image], *, fixed: bool = False) -> InputTransform:
+        """This transform with everything decided that depends on the training images.
+
+        Parameters
+        ----------
+        images : sequence of Image
+        fixed : bool
+            Fix the ranges of ``scaled`` to those of all training images together.
+        """
+        first = images[0]
+        for image in images:
+            if (image.ndim, image.rgb, image.channels) != (first.ndim, first.rgb, first.channels):
+                raise ImageError(
+                    f'{image.name} is an {image.describe()}, but {first.name} is an '
+                    f'{first.describe()}; all images of a model need the same axes and channels.'
+                )
+        self._select(first)
+        transform = self
+        if self.kind == 'auto':
+            transform = replace(self, kind='lab' if first.rgb else 'scaled')
+        if fixed:
+            measured = [transform.statistics(image) for image in images]
+            ranges = tuple(
+                (min(r[c][0] for r in measured), max(r[c][1] for r in measured))
+                for c in range(len(measured[0]))
+            )
+            transform = replace(transform, ranges=ranges)
+        return transform
+
+    def features(self, channels: int, ndim: int) -> int:
+        """Number of channels that block 1 reads."""
+        used = len(self.channels) or channels
+        if self.kind == 'libift':
+            return 3
+        return used * (multiscale_channels(ndim, self.scales) if self.kind == 'multiscale' else 1)
+
+    def halo(self, spacing: Sequence[float]) -> tuple[int, ...]:
+        """Voxels to each side that a feature depends on, along each axis."""
+        if self.kind == 'multiscale':
+            return multiscale_halo(self.scales, spacing)
+        return (0,) * len(spacing)
+
+    def statistics(self, image: Image) -> Ranges:
+        """What must be known of the whole image before any part of it is transformed.
+
+        Returns
+        -------
+        tuple of (low, high)
+            For each used channel the intensities that become 0 and 1.
+        """
+        data = self._select(image)
+        if self.ranges is not None:
+            return self.ranges
+        if self.kind == 'window':
+            return (self.window,) * len(data)
+        if self._is_coloured(image):
+            return ((0.0, float(_full_scale(data))),) * len(data)
+        if self.kind == 'libift':
+            return ((0.0, float(normalization_value(_highest(data)))),)
+        return tuple(_robust_range(channel, self.percentiles, image.name) for channel in data)
+
+    def apply(self, image: Image, statistics: Ranges | None = None) -> torch.Tensor:
+        """Features of an image, or of a part of it.
+
+        Parameters
+        ----------
+        image : Image
+        statistics : tuple of (low, high), optional
+            `statistics` of the whole image, when ``image`` is only a part.
+
+        Returns
+        -------
+        (C, \\*S) float32 tensor
+            Voxels that are not finite numbers become 0.
+
+        Raises
+        ------
+        ImageError
+            When the channels are not those the transform needs.
+        """
+        if self.kind == 'auto':
+            raise ImageError('The input is still "auto"; call resolved() with the images first.')
+        ranges = statistics or self.statistics(image)
+        data = self._select(image)
+        if self._is_coloured(image):
+            features = _lab(data, ranges[0][1])
+        elif self.kind == 'libift':
+            grey = torch.from_numpy(data[0].astype(np.float64))
+            features = heat_lab(grey, int(ranges[0][1]))
+        else:
+            features = torch.from_numpy(_scale(data, ranges))
+            if self.kind == 'window':
+                features.clamp_(0, 1)
+        if self.kind == 'multiscale':
+            features = multiscale_features(features, self.scales, image.spacing)
+        return features
+
+    def _is_coloured(self, image: Image) -> bool:
+        return image.rgb and not self.channels and self.kind in ('lab', 'multiscale', 'libift')
+
+    def _select(self, image: Image) -> NDArray[Any]:
+        """The used channels; also the place where an unsuitable image is refused."""
+        if self.channels:
+            if max(self.channels) >= image.channels or min(self.channels) < 0:
+                raise ImageError(
+                    f'Channels {self.channels} were chosen, but {image.name} has channels '
+                    f'0 to {image.channels - 1}.'
+                )
+            return image.data[list(self.channels)]
+        if self.kind == 'lab' and not image.rgb:
+            raise ImageError(
+                f'{image.name} is not RGB ({image.describe()}), so it has no Lab colour; '
+                'use the input scaled, multiscale or window, or read it with axes "YXS".'
+            )
+        if self.kind == 'libift' and not image.rgb and image.channels != 1:
+            raise ImageError(
+                f'{image.name} has {image.channels} channels; LibIFT reads RGB or grey images. '
+                'Choose one channel.'
+            )
+        return image.data
+
+
+def parse_input(text: str) -> tuple[InputTransform, bool]:
+    """An input named on the command line or in Python.
+
+    Parameters
+    ----------
+    text : str
+        ``auto``, ``lab``, ``scaled``, ``scaled:fixed``, ``multiscale``, ``multiscale:fixed``,
+        ``window:LO,HI`` or ``libift``.
+
+    Returns
+    -------
+    transform : InputTransform
+    fixed : bool
+        Whether ranges are to be fixed from the training images.
+
+    Examples
+    --------
+    >>> transform, fixed = parse_input('window:-100,300')
+    >>> transform.kind, transform.window, fixed
+    ('window', (-100.0, 300.0), False)
+    """
+    name, _, rest = text.partition(':')
+    if name == 'window':
+        try:
+            low, high = (float(part) for part in rest.split(','))
+        except ValueError:
+            raise ImageError(
+                f'The input {text!r} has no window; write window:LOW,HIGH, as in window:-100,300.'
+            ) from None
+        return InputTransform('window', window=(low, high)), False
+    if name not in get_args(Kind) or rest not in ('', 'fixed'):
+        names = 'auto, lab, scaled, scaled:fixed, multiscale, multiscale:fixed, libift'
+        raise ImageError(f'There is no input {text!r}; choose {names} or window:LOW,HIGH.')
+    return InputTransform(name), rest == 'fixed'  # type: ignore[arg-type]
+
+
+def _robust_range(
+    channel: NDArray[Any], percentiles: tuple[float, float], name: str
+) -> tuple[float, float]:
+    finite = channel
+    if channel.dtype.kind == 'f':
+        known = np.isfinite(channel)
+        if not known.all():
+            warnings.warn(
+                f'{name} holds {channel.size - int(known.sum())} voxels that are not finite '
+                'numbers; they count as the lowest intensity.',
+                FlimWarning,
+                stacklevel=4,
+            )
+            finite = channel[known]
+    if not finite.size:
+        return 0.0, 1.0
+    if channel.dtype.kind == 'b':
+        return 0.0, 1.0
+    low, high = np.percentile(finite, percentiles)
+    if low == high:
+        low, high = finite.min(), finite.max()
+    return float(low), float(high)
+
+
+def _scale(data: NDArray[Any], ranges: Ranges) -> NDArray[np.float32]:
+    """(value - low) / (high - low), in float64 where float32 would be too coarse."""
+    dtype = np.float32 if data.dtype.itemsize <= 2 and data.dtype.kind in 'bui' else np.float64
+    result = np.empty(data.shape, dtype=np.float32)
+    for channel, (low, high) in enumerate(ranges):
+        span = high - low if high > low else 1.0
+        result[channel] = (data[channel].astype(dtype) - dtype(low)) / dtype(span)
+    if data.dtype.kind == 'f':
+        np.nan_to_num(result, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+    return result
+
+
+def _lab(data: NDArray[Any], full: float) -> torch.Tensor:
+    if full in (255.0, 4095.0, 65535.0):
+        values = np.nan_to_num(data.astype(np.float32)) if data.dtype.kind == 'f' else data
+        exact = values if values.dtype == np.uint8 else values.astype(np.float32)
+        return lab_norm2(torch.from_numpy(np.ascontiguousarray(exact)), int(full))
+    unit = np.nan_to_num(data.astype(np.float32) / np.float32(full))
+    return lab_norm2(torch.from_numpy(np.clip(unit, 0, 1) * 255), 255)
+
+
+def _highest(data: NDArray[Any]) -> float:
+    finite = data[np.isfinite(data)] if data.dtype.kind == 'f' else data
+    return float(finite.max()) if finite.size else 0.0
+
+
+def _full_scale(data: NDArray[Any]) -> float:
+    """The value of a fully bright sample: by type, or for floats 1, or the next usual maximum."""
+    if data.dtype.kind == 'b':
+        return 1.0
+    if data.dtype == np.uint8:
+        return 255.0
+    if data.dtype == np.uint16:
+        return 65535.0
+    highest = _highest(data)
+    return 1.0 if highest <= 1 else float(normalization_value(highest))
