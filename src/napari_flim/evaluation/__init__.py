@@ -1,0 +1,1 @@
+"""How good a segmentation is: overlap, saliency measures, instances, and their means."""
