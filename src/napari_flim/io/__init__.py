@@ -1,0 +1,1 @@
+"""Reading and writing files: images, results, markers, architectures and LIDS models."""

@@ -1,0 +1,57 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_flim.errors import FileError
+
+
+def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
+    """Write a file under another name in the same folder, then give it its name in one step.
+
+    Whatever fails on the way, the temporary file is removed and an older file of that name stays
+    as it was.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; a symbolic link is followed.
+    write : callable
+        Receives the temporary path, which ends in the same file name, and writes to it.
+
+    Raises
+    ------
+    FileError
+        For a full disk, a missing folder, a missing permission; names the path and the reason.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / 'note.txt'
+    ...     write_atomically(file, lambda temporary: temporary.write_text('done'))
+    ...     file.read_text(), len(list(Path(folder).iterdir()))
+    ('done', 1)
+    """
+    target = Path(path).resolve()
+    temporary = target.with_name(f'.{secrets.token_hex(4)}.{target.name}')
+    try:
+        write(temporary)
+        with temporary.open('r+b') as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except FileNotFoundError as error:
+        raise FileError(
+            f'{path} cannot be written: the folder {target.parent} does not exist. Create it first.'
+        ) from error
+    except OSError as error:
+        raise FileError(
+            f'{path} cannot be written: {error.strerror or error}. '
+            'Choose another place or make room there.'
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
