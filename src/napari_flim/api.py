@@ -1,0 +1,153 @@
+"""What ``import napari_flim`` offers: learn from arrays or files, and load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_flim.engine.architecture import Architecture, preset
+from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.image import Image, read_stack
+from napari_flim.engine.learning import LearningOptions
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.preprocessing import parse_input
+from napari_flim.errors import MarkerError
+from napari_flim.io.images import read_images
+from napari_flim.io.lids_architecture import read_architecture
+from napari_flim.io.markers import read_markers
+from napari_flim.model import FlimModel, learn_model, load_model
+from napari_flim.progress import Progress, finish
+
+
+def learn(
+    images: Any,
+    markers: Any,
+    architecture: str | Path | Architecture = 'small',
+    decoder: str = 'mean',
+    *,
+    input: str = 'auto',  # noqa: A002 - the word users know from the command line and the dock
+    block: int = 0,
+    seed: int = 0,
+    options: LearningOptions | None = None,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> FlimModel:
+    """Learn a model from images and painted markers.
+
+    Parameters
+    ----------
+    images : array, path, Image, or a sequence of them
+        See ``axes`` for how arrays are understood.
+    markers : array, path, MarkerSet, or a sequence of them
+        One for each image: 0 unmarked, 1 background, 2.. objects. An array with a leading axis
+        for a stack of images is taken apart.
+    architecture : str, path or Architecture
+        Name of a preset (small, wide, deep, flyweight), path of an ``arch.json``, or blocks.
+    decoder : str
+        mean, probability, label, label_balanced, hybrid, tristate, original or attention.
+    input : str
+        auto, lab, scaled, scaled:fixed, multiscale, multiscale:fixed, window:LO,HI or libift.
+        With libift, learning reproduces LibIFT number for number.
+    block : int
+        Block to decode, from 1; 0 for the last.
+    seed : int
+        Two runs with the same seed give the same bits.
+    options : LearningOptions, optional
+        How kernels are estimated; its seed takes the place of ``seed``.
+    axes : str, optional
+        One letter for each axis of the arrays: T stack, C channels, Z Y X space, S RGB samples.
+        By default two axes are (y, x), a last axis of 3 or 4 in uint8 is RGB(A), and any other
+        third axis is z.
+    spacing : sequence of float, optional
+        Voxel size along the spatial axes.
+    report : callable, optional
+        Called with `napari_flim.progress.Progress`.
+
+    Returns
+    -------
+    FlimModel
+
+    Raises
+    ------
+    napari_flim.errors.FlimError
+        With a message that says what was given, what was expected, and what to do.
+
+    Examples
+    --------
+    >>> image = np.zeros((32, 32)); image[8:16, 8:16] = 1
+    >>> markers = np.zeros((32, 32), np.uint8); markers[0:4, 0:4] = 1; markers[10:14, 10:14] = 2
+    >>> model = learn(image, markers, 'small')
+    >>> model.segment(image).max()
+    np.int32(1)
+    """
+    read = _images(images, axes, spacing)
+    libift = input == 'libift'
+    marked = _markers(markers, read, across_classes=libift)
+    transform, fixed = parse_input(input)
+    job = learn_model(
+        read,
+        marked,
+        resolve_architecture(architecture),
+        transform=transform,
+        fixed_ranges=fixed,
+        decoder=DecoderSettings(decoder, block),
+        options=options or LearningOptions(seed=seed),
+        libift=libift,
+    )
+    return finish(job, report)
+
+
+def load(path: str | Path) -> FlimModel:
+    """Read a model from a ``.flim`` file; see `napari_flim.model.load_model`."""
+    return load_model(path)
+
+
+def resolve_architecture(architecture: str | Path | Architecture) -> Architecture:
+    """Architecture of a preset name, an ``arch.json`` path, or as it is."""
+    if isinstance(architecture, Architecture):
+        return architecture
+    if isinstance(architecture, Path) or architecture.endswith('.json'):
+        return read_architecture(Path(architecture))
+    return preset(architecture)
+
+
+def _images(images: Any, axes: str | None, spacing: Sequence[float] | None) -> list[Image]:
+    several = images if isinstance(images, list | tuple) else [images]
+    read: list[Image] = []
+    for number, image in enumerate(several, start=1):
+        if isinstance(image, Image):
+            read.append(image)
+        elif isinstance(image, str | Path):
+            read.extend(read_images(Path(image), axes))
+        else:
+            name = 'image' if len(several) == 1 else f'image {number}'
+            read.extend(read_stack(image, axes, spacing, name))
+    return read
+
+
+def _markers(markers: Any, images: Sequence[Image], *, across_classes: bool) -> list[MarkerSet]:
+    several = markers if isinstance(markers, list | tuple) else [markers]
+    read: list[MarkerSet] = []
+    for marked in several:
+        if isinstance(marked, MarkerSet):
+            read.append(marked)
+        elif isinstance(marked, str | Path):
+            shape = images[min(len(read), len(images) - 1)].shape
+            read.append(read_markers(Path(marked), shape, across_classes=across_classes))
+        else:
+            array = marked if hasattr(marked, 'dtype') else np.asarray(marked)
+            if images and array.ndim == images[0].ndim + 1:
+                read.extend(MarkerSet.from_stack(array, images[0].ndim))
+            else:
+                read.append(MarkerSet.from_labels(array, across_classes=across_classes))
+    for image, marked in zip(images, read, strict=False):
+        if marked.shape != image.shape:
+            raise MarkerError(
+                f'{image.name} has shape {image.shape}, but its markers have shape '
+                f'{marked.shape}; markers need the shape of their image.'
+            )
+    return read

@@ -1,0 +1,10 @@
+"""The command line: ``napari-flim learn | segment | evaluate | info | convert | demo``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point; the program itself is imported when it is called."""
+    from napari_flim.cli.app import run
+
+    run()

@@ -1,0 +1,188 @@
+"""The program: its commands and options; what they do is in the module of each command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import napari_flim
+from napari_flim.cli.console import guarded
+
+app = typer.Typer(
+    name='napari-flim',
+    help='Feature Learning from Image Markers (not fluorescence lifetime): '
+    'learn a small encoder from painted markers, and segment images and volumes with it.',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={'help_option_names': ['-h', '--help']},
+)
+
+Images = Annotated[
+    list[Path],
+    typer.Argument(
+        help='Files or folders: png, jpg, tif, OME-TIFF, npy, nii.gz.', show_default=False
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(help='One letter an axis: T stack, C channels, Z Y X space, S RGB samples.'),
+]
+DecoderName = Annotated[
+    str | None,
+    typer.Option(
+        help='mean, probability, label, label_balanced, hybrid, tristate, original or attention.'
+    ),
+]
+BlockNumber = Annotated[int | None, typer.Option(help='Block to decode, from 1; 0 for the last.')]
+Debug = Annotated[bool, typer.Option('--debug', help='Show the traceback of an error.')]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f'napari-flim {napari_flim.__version__}')
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option('--version', callback=_version, is_eager=True, help='Show the version.')
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def learn(
+    images: Images,
+    markers: Annotated[
+        Path,
+        typer.Option(
+            help='Folder with a marker file for each image to learn from: STEM.tif, .png, '
+            '.npy, .nii.gz (0 none, 1 background, 2.. objects) or STEM-seeds.txt.'
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help='Model file to write, such as eggs.flim.')],
+    arch: Annotated[
+        str, typer.Option(help='small, wide, deep, flyweight, or an arch.json file.')
+    ] = 'small',
+    input: Annotated[  # noqa: A002 - the word of the command line
+        str,
+        typer.Option(
+            help='auto, lab, scaled, multiscale, window:LO,HI or libift; '
+            'scaled:fixed and multiscale:fixed keep the ranges of the training images.'
+        ),
+    ] = 'auto',
+    axes: Axes = None,
+    decoder: DecoderName = None,
+    block: BlockNumber = None,
+    seed: Annotated[int, typer.Option(help='The same seed gives the same model.', min=0)] = 0,
+    debug: Debug = False,
+) -> None:
+    """Learn a model from images and painted markers."""
+    from napari_flim.cli.learn import run as learn_files
+
+    with guarded(debug):
+        learn_files(
+            images, markers, out, arch, input, axes, decoder or 'mean', block or 0, seed, debug
+        )
+
+
+@app.command()
+def segment(
+    model: Annotated[Path, typer.Argument(help='A .flim file.', show_default=False)],
+    images: Images,
+    out: Annotated[Path, typer.Option(help='Folder for STEM_labels.tif and STEM_saliency.tif.')],
+    saliency: Annotated[bool, typer.Option('--saliency', help='Also write saliency.')] = False,
+    axes: Axes = None,
+    decoder: DecoderName = None,
+    block: BlockNumber = None,
+    debug: Debug = False,
+) -> None:
+    """Find the objects in images or volumes."""
+    from napari_flim.cli.segment import run as segment_files
+
+    with guarded(debug):
+        segment_files(model, images, out, saliency, axes, decoder, block, debug)
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Option(help='Folder with masks or label images.')],
+    predictions: Annotated[Path, typer.Option(help='Folder with STEM_labels.tif or STEM.*.')],
+    json: Annotated[Path | None, typer.Option(help='Also write all values to this file.')] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare results with a truth: Dice, IoU, MAE, F, weighted F, S- and E-measure."""
+    from napari_flim.cli.evaluate import run as evaluate_folders
+
+    with guarded(debug):
+        evaluate_folders(truth, predictions, json, debug)
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(help='A .flim file.', show_default=False)],
+    debug: Debug = False,
+) -> None:
+    """Say what a model reads, how it was learned, and what its blocks hold."""
+    from napari_flim.cli.info import run as describe
+
+    with guarded(debug):
+        describe(model)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help='A .flim file, a LIDS model folder, an arch.json, a preset, STEM-seeds.txt, '
+            'or a label image.',
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help='A .flim file, a new folder, a .json file, STEM-seeds.txt, or a .tif file.',
+            show_default=False,
+        ),
+    ],
+    tap_order: Annotated[
+        str,
+        typer.Option(help='Order of kernel taps in LIDS folders: auto, raster, or centre_first.'),
+    ] = 'auto',
+    columns: Annotated[
+        int, typer.Option(help='Columns of 2D seed files: 4, or 5 for LibIFT of 2025.')
+    ] = 4,
+    debug: Debug = False,
+) -> None:
+    """Exchange models, architectures and markers with the LIDS tools."""
+    from napari_flim.cli.convert import run as convert_files
+
+    with guarded(debug):
+        convert_files(source, target, tap_order, columns)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help='Folder for pictures and tables.')] = Path('demo'),
+    window: Annotated[
+        bool, typer.Option(help='Open napari when there is a display and napari is installed.')
+    ] = True,
+    debug: Debug = False,
+) -> None:
+    """Learn from bundled samples and show the result."""
+    from napari_flim.cli.demo import run as demonstrate
+
+    with guarded(debug):
+        demonstrate(out, window)
+
+
+def run() -> None:
+    """Run the program with the arguments of the process."""
+    app()

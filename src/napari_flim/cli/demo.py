@@ -1,0 +1,118 @@
+"""``napari-flim demo``: learn from the bundled samples, and show or write what comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from skimage.segmentation import find_boundaries
+
+from napari_flim.bridge.show import Shown, show
+from napari_flim.cli.console import results, run_job, say
+from napari_flim.engine.architecture import preset
+from napari_flim.engine.image import read_array
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.errors import FileError
+from napari_flim.io.atomic import write_atomically
+from napari_flim.io.results import write_labels, write_saliency
+from napari_flim.model import FlimModel, learn_model
+from napari_flim.samples import SAMPLES, Sample
+
+CLASS_COLOURS = [(0.35, 0.55, 0.75), (1.0, 0.55, 0.0)]
+"""Background and object markers in pictures."""
+
+
+def run(out: Path, window: bool) -> None:
+    """Learn a model for every sample; then open napari, or say where the pictures are."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f'The folder {out} cannot be made: {error.strerror}.') from error
+    table = Table('sample', 'image', 'marked voxels', 'kernels', 'learn', 'apply', 'objects')
+    shown = []
+    for name, loader in SAMPLES.items():
+        sample = loader()
+        model, row, result = _learn_and_apply(sample)
+        model.save(out / f'{name}.flim')
+        write_labels(out / f'{name}_labels.tif', result.objects, sample.spacing)
+        write_saliency(out / f'{name}_saliency.tif', result.saliency, sample.spacing)
+        write_picture(out / f'{name}.png', picture(result))
+        table.add_row(name, *row)
+        shown.append(result)
+    results.print(table)
+    say(
+        f'Models, label images and pictures are in {out.resolve()}; the pictures show markers, '
+        'saliency and objects.'
+    )
+    if window and display_available() and importlib.util.find_spec('napari') is not None:
+        show(shown)
+
+
+def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
+    image = read_array(sample.image, spacing=sample.spacing, name=sample.name)
+    markers = MarkerSet.from_labels(sample.markers)
+    start = time.perf_counter()
+    job = learn_model([image], [markers], preset(sample.architecture))
+    model = run_job(job, f'learning from {sample.name}')
+    learned = time.perf_counter()
+    maps = model.class_saliency(image)
+    objects = model.cut(maps)
+    applied = time.perf_counter()
+    row = [
+        image.describe(),
+        ' + '.join(str(n) for n in markers.class_counts.values()),
+        ' + '.join(str(len(block.bank)) for block in model.blocks),
+        f'{learned - start:.2f} s',
+        f'{applied - learned:.2f} s',
+        str(objects.max()),
+    ]
+    result = Shown(
+        sample.name, sample.image, image.rgb, sample.spacing, sample.markers, maps[0], objects
+    )
+    return model, row, result
+
+
+def picture(result: Shown) -> NDArray[np.uint8]:
+    """Image with markers, saliency, and image with outlines, side by side: (Y, 3 X, 3) uint8.
+
+    Of a volume, the plane with most marked object voxels is shown.
+    """
+    image, markers = result.image, result.markers
+    saliency, objects = result.saliency, result.objects
+    if markers.ndim == 3:
+        plane = int((markers == 2).sum(axis=(1, 2)).argmax())
+        image, markers = image[plane], markers[plane]
+        saliency, objects = saliency[plane], objects[plane]
+    base = image.astype(np.float64)
+    base = (base - base.min()) / max(float(np.ptp(base)), 1e-12)
+    if base.ndim == 2:
+        base = np.repeat(base[..., None], 3, axis=2)
+    marked = base.copy()
+    for number, colour in enumerate(CLASS_COLOURS, start=1):
+        marked[markers == number] = 0.4 * marked[markers == number] + 0.6 * np.array(colour)
+    outlined = base.copy()
+    outlined[find_boundaries(objects)] = CLASS_COLOURS[1]
+    grey = np.repeat(saliency[..., None], 3, axis=2)
+    together = np.concatenate([marked, grey, outlined], axis=1)
+    pixels: NDArray[np.uint8] = (np.clip(together, 0, 1) * 255).round().astype(np.uint8)
+    return pixels
+
+
+def write_picture(path: Path, pixels: NDArray[Any]) -> None:
+    """Write a PNG, whole or not at all."""
+    import imageio.v3 as imageio
+
+    write_atomically(path, lambda temporary: imageio.imwrite(temporary, pixels, extension='.png'))
+
+
+def display_available() -> bool:
+    """Whether a window can be opened here."""
+    needs_server = platform.system() == 'Linux'
+    return not needs_server or any(os.environ.get(n) for n in ('DISPLAY', 'WAYLAND_DISPLAY'))

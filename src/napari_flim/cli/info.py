@@ -1,0 +1,73 @@
+"""``napari-flim info``: a model in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from napari_flim.cli.console import results
+from napari_flim.engine.decoders import DECODERS
+from napari_flim.model import FlimModel, load_model
+
+
+def run(model_file: Path) -> None:
+    """Print what a model reads, decodes and holds."""
+    model = load_model(model_file)
+    for line in describe(model):
+        results.print(escape(line))
+    results.print(_block_table(model))
+
+
+def describe(model: FlimModel) -> list[str]:
+    """Lines about input, decoder and origin."""
+    kind = 'images (y, x)' if model.ndim == 2 else 'volumes (z, y, x)'
+    colour = 'RGB' if model.rgb else f'{model.channels} channel(s)'
+    made, decoder = model.provenance, model.decoder.name
+    lines = [
+        f'reads    {kind}, {colour}; input {_input(model)}',
+        f'decodes  block {model.decoded_block} with {decoder}: {DECODERS[decoder].description}',
+        f'classes  {", ".join(str(c) for c in model.object_classes)} (1 is background)',
+    ]
+    learning = made.get('learning')
+    if isinstance(learning, dict):
+        settings = ', '.join(f'{k} {v}' for k, v in learning.items() if v is not None)
+        lines.append(f'learned  by napari-flim {made.get("version")}: {settings}')
+    for image in made.get('images', []):
+        marked = ', '.join(f'class {c}: {n} voxels' for c, n in image['marked'].items())
+        lines.append(f'from     {image["name"]}: {image["markers"]} markers; {marked}')
+    return lines
+
+
+def _input(model: FlimModel) -> str:
+    transform = model.transform
+    if transform.kind == 'window':
+        return f'window {transform.window[0]:g} to {transform.window[1]:g}'
+    return transform.kind + (' with fixed ranges' if transform.ranges else '')
+
+
+def _block_table(model: FlimModel) -> Table:
+    table = Table('block', 'kernel', 'dilation', 'kernels', 'of each class', 'pooling', 'sees')
+    for number, block in enumerate(model.blocks, start=1):
+        spec, ndim = block.spec, model.ndim
+        classes = block.bank.classes.tolist()
+        counts = ', '.join(f'{c}: {classes.count(c)}' for c in sorted(set(classes)))
+        pooling: str = spec.pooling
+        if pooling != 'none':
+            pooling += f' {_times(spec.axes("pool_size", ndim))}'
+            pooling += f', stride {_times(spec.axes("stride", ndim))}'
+        table.add_row(
+            str(number),
+            _times(spec.axes('kernel_size', ndim)) + (' separable' * (spec.kind == 'separable')),
+            _times(spec.axes('dilation', ndim)) + ''.join(f' + {d}' for d in spec.extra_dilations),
+            str(len(block.bank)),
+            counts,
+            pooling,
+            _times(model.architecture.receptive_field(ndim, number)),
+        )
+    return table
+
+
+def _times(values: tuple[int, ...]) -> str:
+    return ' x '.join(str(v) for v in values)

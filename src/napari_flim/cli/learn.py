@@ -1,0 +1,100 @@
+"""``napari-flim learn``: from files to a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from napari_flim.api import resolve_architecture
+from napari_flim.cli.console import FAILED, complain, run_job, say, usage
+from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.image import Image
+from napari_flim.engine.learning import LearningOptions
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.preprocessing import parse_input
+from napari_flim.errors import FlimError, MarkerError
+from napari_flim.io.images import list_images, read_image, stem
+from napari_flim.io.markers import find_marker_file, read_markers
+from napari_flim.model import learn_model
+
+
+def run(
+    images: Sequence[Path],
+    markers: Path,
+    out: Path,
+    arch: str,
+    input_name: str,
+    axes: str | None,
+    decoder: str,
+    block: int,
+    seed: int,
+    debug: bool,
+) -> None:
+    """Learn from every image that has a marker file, and save the model."""
+    with usage():
+        architecture = resolve_architecture(arch)
+        settings = DecoderSettings(decoder, block)
+        architecture.check_block(block or len(architecture))
+        transform, fixed = parse_input(input_name)
+        pairs = _pair(images, markers)
+    libift = transform.kind == 'libift'
+    read, marked, failed = _read(pairs, axes, across_classes=libift, debug=debug)
+    job = learn_model(
+        read,
+        marked,
+        architecture,
+        transform=transform,
+        fixed_ranges=fixed,
+        decoder=settings,
+        options=LearningOptions(seed=seed),
+        libift=libift,
+    )
+    model = run_job(job, 'learning')
+    model.save(out)
+    kernels = ' + '.join(str(len(b.bank)) for b in model.blocks)
+    field = ' x '.join(str(n) for n in model.architecture.receptive_field(model.ndim))
+    say(f'{out}: {kernels} kernels from {len(read)} images; the last block sees {field} voxels.')
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _pair(images: Sequence[Path], markers: Path) -> list[tuple[Path, Path]]:
+    found = [(path, find_marker_file(markers, stem(path))) for path in list_images(images)]
+    pairs = [(path, marker) for path, marker in found if marker is not None and marker != path]
+    if not pairs:
+        raise MarkerError(
+            f'None of the {len(found)} images has a marker file in {markers}; expected, for '
+            f'example, {stem(found[0][0])}.tif or {stem(found[0][0])}-seeds.txt there.'
+        )
+    if len(pairs) < len(found):
+        say(f'{len(found) - len(pairs)} of {len(found)} images have no markers and are not used.')
+    return pairs
+
+
+def _read(
+    pairs: Sequence[tuple[Path, Path]], axes: str | None, *, across_classes: bool, debug: bool
+) -> tuple[list[Image], list[MarkerSet], int]:
+    """Images with markers; a pair that cannot be read is named and left out."""
+    images, marked, failed = [], [], 0
+    for path, marker in pairs:
+        try:
+            image = read_image(path, axes)
+            markers = read_markers(marker, image.shape, across_classes=across_classes)
+        except FlimError as error:
+            if debug:
+                raise
+            complain(str(error))
+            failed += 1
+            continue
+        counts = ', '.join(
+            f'{n} voxels of {"background" if c == 1 else f"class {c}"}'
+            for c, n in markers.class_counts.items()
+        )
+        say(f'{path.name}: {image.describe()}; {markers.count} markers, {counts}')
+        images.append(image)
+        marked.append(markers)
+    if not images:
+        raise MarkerError(f'None of the {len(pairs)} images with markers could be read.')
+    return images, marked, failed

@@ -1,0 +1,77 @@
+"""``napari-flim segment``: a model applied to files, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from napari_flim.cli.console import FAILED, bars, complain, say, usage
+from napari_flim.errors import FileError, FlimError
+from napari_flim.io.images import list_images, read_images, stem
+from napari_flim.io.results import write_labels, write_saliency
+from napari_flim.model import FlimModel, load_model
+
+
+def run(
+    model_file: Path,
+    images: Sequence[Path],
+    out: Path,
+    saliency: bool,
+    axes: str | None,
+    decoder: str | None,
+    block: int | None,
+    debug: bool,
+) -> None:
+    """Write objects (and saliency) of every image; name the files that fail and go on."""
+    model = load_model(model_file)
+    with usage():
+        paths = list_images(images)
+        model = model.with_decoder(decoder, **({} if block is None else {'block': block}))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f'The folder {out} cannot be made: {error.strerror or error}. Choose another one.'
+        ) from error
+    failed, understood = 0, ''
+    with bars() as shown:
+        task = shown.add_task('segmenting', total=len(paths))
+        for path in paths:
+            shown.update(task, description=path.name)
+            try:
+                description, objects = _segment_file(model, path, out, saliency, axes)
+            except (FlimError, RuntimeError, MemoryError) as error:
+                if debug:
+                    raise
+                text = str(error)
+                complain(text if path.name in text else f'{path}: {text}')
+                failed += 1
+            else:
+                if description != understood:
+                    say(f'{path.name} is read as {description}')
+                    understood = description
+                say(f'{path.name}: {objects} objects')
+            shown.advance(task)
+    say(f'{len(paths) - failed} of {len(paths)} files are segmented in {out}.')
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _segment_file(
+    model: FlimModel, path: Path, out: Path, saliency: bool, axes: str | None
+) -> tuple[str, int]:
+    images = read_images(path, axes)
+    objects = 0
+    for number, image in enumerate(images):
+        name = stem(path) + (f'-{number:03d}' if len(images) > 1 else '')
+        maps = model.class_saliency(replace(image, name=path.name))
+        labels = model.cut(maps)
+        objects += int(labels.max())
+        write_labels(out / f'{name}_labels.tif', labels, image.spacing)
+        if saliency:
+            several = maps if len(maps) > 1 else maps[0]
+            write_saliency(out / f'{name}_saliency.tif', several, image.spacing)
+    return images[0].describe(), objects
