@@ -256,7 +256,8 @@ class FlimModel:
             kind = 'images (y, x)' if self.ndim == 2 else 'volumes (z, y, x)'
             colour = 'RGB' if self.rgb else f'{self.channels} channel(s)'
             raise ImageError(
-                f'{image.name} is an {image.describe()}, but the model reads {kind} with {colour}; '
+                f'{image.name} is read as {image.describe()}, but the model reads {kind} with '
+                f'{colour}; '
                 'if the axes were misunderstood, name them, for example axes="ZYX".'
             )
         return image
@@ -286,8 +287,8 @@ def load_model(path: Path | str) -> FlimModel:
         )
         read = model.transform.features(model.channels, model.ndim)
         if read != blocks[0].bank.weights.shape[1]:
-            raise ModelFileError(
-                f'its input has {read} channels, but block 1 reads '
+            raise ImageError(
+                f'the input has {read} channels, but block 1 reads '
                 f'{blocks[0].bank.weights.shape[1]}'
             )
         model.architecture.check_block(model.decoded_block)

@@ -63,7 +63,7 @@ def object_mask(
     """
     if saliency.min() == saliency.max():
         return np.zeros(saliency.shape, dtype=bool)
-    cut = threshold_otsu(saliency) if settings.threshold is None else settings.threshold
+    cut = threshold_otsu(saliency.ravel()) if settings.threshold is None else settings.threshold
     mask: NDArray[np.bool_] = saliency > cut
     if settings.fill_holes:
         mask = ndimage.binary_fill_holes(mask)

@@ -5,7 +5,7 @@ Every decoder weights the channels anew for each image, or each voxel, and sums 
 
 Channels are divided by their maximum (decoders per voxel) or stretched from minimum to maximum
 (decoders per channel) at the resolution of the block; a dead channel gets weight 0. Formulas and
-their sources: docs/decoders.md.
+their sources: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def _tristate_weights(channels: torch.Tensor, band: float) -> torch.Tensor:
     low, high, alive = _by_mean(channels, band)
     weights = torch.zeros(len(channels), device=channels.device)
     for index in torch.nonzero((low | high) & alive).flatten().tolist():
-        values = channels[index].numpy(force=True)
+        values = channels[index].flatten().numpy(force=True)
         share = float((values > threshold_otsu(values)).mean())
         if high[index] and share > 0.2:
             weights[index] = -1.0

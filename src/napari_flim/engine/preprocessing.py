@@ -86,7 +86,7 @@ class InputTransform:
         for image in images:
             if (image.ndim, image.rgb, image.channels) != (first.ndim, first.rgb, first.channels):
                 raise ImageError(
-                    f'{image.name} is an {image.describe()}, but {first.name} is an '
+                    f'{image.name} is read as {image.describe()}, but {first.name} as '
                     f'{first.describe()}; all images of a model need the same axes and channels.'
                 )
         self._select(first)

@@ -1,0 +1,267 @@
+"""The commands as a user types them, on small files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imread, imsave
+from typer.testing import CliRunner
+
+from napari_flim.cli.app import app
+from napari_flim.engine.architecture import PRESETS
+from napari_flim.io.lids_architecture import read_architecture
+from napari_flim.model import load_model
+
+BROKEN = b'\x89PNG\r\n\x1a\n this is no picture'
+
+
+def run(*arguments: object, expect: int = 0):
+    outcome = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert outcome.exit_code == expect, outcome.output
+    assert 'Traceback' not in outcome.output
+    return outcome
+
+
+def plain(outcome) -> str:
+    """Output as one line, without the frame that usage errors are drawn in."""
+    return ' '.join(outcome.output.replace('│', ' ').split())
+
+
+def learn(folders: Path, *more: object, expect: int = 0):
+    model = folders / 'squares.flim'
+    return run(
+        'learn',
+        folders / 'images',
+        '--markers',
+        folders / 'markers',
+        '--out',
+        model,
+        *more,
+        expect=expect,
+    )
+
+
+def test_images_become_a_model_then_objects_then_a_table(folders: Path) -> None:
+    outcome = learn(folders)
+    assert '1 of 3 images have no markers' in plain(outcome)
+    assert 'image of 48 x 48 pixels (y, x), uint8' in plain(outcome)
+    results = folders / 'results'
+    run('segment', folders / 'squares.flim', folders / 'images', '--out', results, '--saliency')
+    assert sorted(p.name for p in results.iterdir()) == sorted(
+        f'{n}_{kind}.tif' for n in range(3) for kind in ('labels', 'saliency')
+    )
+    labels = tifffile.imread(results / '2_labels.tif')
+    assert (labels.dtype, labels.shape, labels.max()) == (np.uint8, (48, 48), 2)
+    saliency = tifffile.imread(results / '2_saliency.tif')
+    assert (saliency.dtype, saliency.min(), saliency.max()) == (np.float32, 0, 1)
+    values = folders / 'values.json'
+    table = run(
+        'evaluate', '--truth', folders / 'masks', '--predictions', results, '--json', values
+    )
+    assert 'mean of 3' in table.output
+    scores = json.loads(values.read_text())
+    assert set(scores['images']) == {'0', '1', '2'}
+    assert scores['all']['dice'] > 0.75
+
+
+def test_two_runs_write_identical_files(folders: Path) -> None:
+    learn(folders)
+    first = (folders / 'squares.flim').read_bytes()
+    learn(folders)
+    assert (folders / 'squares.flim').read_bytes() == first
+
+
+def test_info_says_what_a_model_reads_and_holds(folders: Path) -> None:
+    learn(folders, '--decoder', 'label_balanced', '--block', '2')
+    text = plain(run('info', folders / 'squares.flim'))
+    assert 'decodes block 2 with label_balanced' in text
+    assert 'images (y, x), 1 channel(s); input scaled' in text
+    assert '0.png: 3 markers; class 1: 42 voxels, class 2: 16 voxels' in text
+
+
+def test_an_unreadable_file_in_the_middle_is_named_and_skipped(folders: Path) -> None:
+    learn(folders)
+    (folders / 'images' / '1.png').write_bytes(BROKEN)
+    outcome = run(
+        'segment', folders / 'squares.flim', folders / 'images', '--out', folders / 'r', expect=1
+    )
+    assert '1.png' in outcome.output
+    assert '2 of 3 files are segmented' in plain(outcome)
+    assert sorted(p.name for p in (folders / 'r').iterdir()) == ['0_labels.tif', '2_labels.tif']
+
+
+def test_learning_goes_on_without_an_unreadable_training_image(folders: Path) -> None:
+    (folders / 'images' / '0.png').write_bytes(BROKEN)
+    outcome = learn(folders, expect=1)
+    assert '0.png' in outcome.output
+    assert len(load_model(folders / 'squares.flim').provenance['images']) == 1
+
+
+def test_an_image_the_model_cannot_read_is_named_with_what_is_different(folders: Path) -> None:
+    learn(folders)
+    np.save(folders / 'images' / 'volume.npy', np.zeros((9, 9, 9), np.uint8))
+    outcome = run(
+        'segment', folders / 'squares.flim', folders / 'images', '--out', folders / 'r', expect=1
+    )
+    assert 'volume.npy is read as volume of 9 x 9 x 9 voxels' in plain(outcome)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (('--arch', 'smal'), "no architecture preset 'smal'"),
+        (('--decoder', 'median'), "no decoder 'median'"),
+        (('--input', 'window:5'), 'window:LOW,HIGH'),
+        (('--input', 'rgb'), "no input 'rgb'"),
+        (('--block', '4'), 'blocks 1 to 3'),
+        (('--seed', '-1'), 'greater than or equal to 0'),
+        (('--arch', 'missing.json'), 'missing.json'),
+    ],
+)
+def test_a_wrong_option_ends_with_code_2_and_says_what_is_allowed(
+    folders: Path, options: tuple[str, str], words: str
+) -> None:
+    assert words in plain(learn(folders, *options, expect=2))
+
+
+def test_an_empty_folder_and_a_missing_path_are_usage_errors(folders: Path) -> None:
+    (folders / 'empty').mkdir()
+    learn(folders)
+    for path in ('empty', 'nowhere'):
+        outcome = run(
+            'segment', folders / 'squares.flim', folders / path, '--out', folders / 'r', expect=2
+        )
+        assert path in outcome.output
+
+
+def test_a_marker_folder_without_a_fitting_file_is_a_usage_error_with_an_example(
+    folders: Path,
+) -> None:
+    (folders / 'other').mkdir()
+    outcome = run(
+        'learn',
+        folders / 'images',
+        '--markers',
+        folders / 'other',
+        '--out',
+        folders / 'm.flim',
+        expect=2,
+    )
+    assert '0.tif' in outcome.output
+
+
+def test_a_damaged_model_is_one_line_with_code_1(folders: Path) -> None:
+    (folders / 'bad.flim').write_bytes(b'not a model')
+    outcome = run('info', folders / 'bad.flim', expect=1)
+    assert 'not a readable .flim model' in plain(outcome)
+
+
+def test_debug_shows_the_traceback(folders: Path) -> None:
+    (folders / 'bad.flim').write_bytes(b'not a model')
+    outcome = CliRunner().invoke(app, ['info', str(folders / 'bad.flim'), '--debug'])
+    assert outcome.exit_code == 1
+    assert type(outcome.exception).__name__ == 'ModelFileError'
+
+
+def test_axes_decide_what_a_tiff_without_metadata_is(folders: Path) -> None:
+    learn(folders)
+    stack = np.stack([imread(folders / 'images' / f'{n}.png') for n in range(3)])
+    np.save(folders / 'stack.npy', stack)
+    run(
+        'segment',
+        folders / 'squares.flim',
+        folders / 'stack.npy',
+        '--axes',
+        'TYX',
+        '--out',
+        folders / 'r',
+    )
+    names = sorted(p.name for p in (folders / 'r').iterdir())
+    assert names == [f'stack-00{n}_labels.tif' for n in range(3)]
+
+
+def test_a_model_becomes_a_lids_folder_and_comes_back(folders: Path) -> None:
+    learn(folders)
+    run('convert', folders / 'squares.flim', folders / 'lids')
+    assert (folders / 'lids' / 'conv1-kernels.npy').is_file()
+    run('convert', folders / 'lids', folders / 'back.flim')
+    image = imread(folders / 'images' / '2.png')
+    before = load_model(folders / 'squares.flim').saliency(image)
+    np.testing.assert_allclose(load_model(folders / 'back.flim').saliency(image), before, atol=1e-4)
+
+
+def test_presets_and_models_become_architecture_files(folders: Path) -> None:
+    run('convert', 'wide', folders / 'arch.json')
+    assert read_architecture(folders / 'arch.json') == PRESETS['wide']
+    learn(folders, '--arch', folders / 'arch.json')
+    run('convert', folders / 'squares.flim', folders / 'learned.json')
+    learned = read_architecture(folders / 'learned.json')
+    assert [b.channels for b in learned.blocks] == [
+        len(b.bank) for b in load_model(folders / 'squares.flim').blocks
+    ]
+
+
+def test_seeds_become_labels_and_come_back(folders: Path) -> None:
+    labels = folders / 'markers' / '0.png'
+    run('convert', labels, folders / '0-seeds.txt')
+    run('convert', folders / '0-seeds.txt', folders / '0.tif')
+    np.testing.assert_array_equal(tifffile.imread(folders / '0.tif'), imread(labels))
+
+
+def test_a_conversion_that_does_not_exist_lists_those_that_do(folders: Path) -> None:
+    outcome = run('convert', folders / 'markers' / '0.png', folders / 'x.flim', expect=2)
+    assert 'model.flim to a new folder' in plain(outcome)
+
+
+def test_libift_input_learns_as_libift_does(folders: Path) -> None:
+    learn(folders, '--input', 'libift')
+    model = load_model(folders / 'squares.flim')
+    assert model.provenance['learning'] == {'libift': True}
+    assert model.blocks[0].bank.weights.shape[1] == 3
+
+
+def test_a_mask_with_objects_is_told_apart_from_one_without(folders: Path) -> None:
+    empty = np.zeros((48, 48), np.uint8)
+    (folders / 'p').mkdir()
+    for number in range(3):
+        imsave(folders / 'p' / f'{number}_labels.tif', empty, check_contrast=False)
+    imsave(folders / 'masks' / '0.png', empty, check_contrast=False)
+    values = folders / 'values.json'
+    run('evaluate', '--truth', folders / 'masks', '--predictions', folders / 'p', '--json', values)
+    scores = json.loads(values.read_text())
+    assert scores['images']['0']['dice'] == 1
+    assert scores['all']['dice'] == pytest.approx(1 / 3)
+    assert scores['with_objects']['dice'] == 0
+
+
+@pytest.mark.parametrize('module', ['napari_flim', 'napari_flim.cli.app'])
+def test_help_needs_neither_torch_nor_napari_nor_qt(module: str) -> None:
+    code = (
+        f'import sys, {module}\n'
+        'heavy = {"torch", "napari", "qtpy", "scipy", "skimage", "magicgui"} & set(sys.modules)\n'
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_learning_and_segmenting_need_neither_napari_nor_qt(folders: Path) -> None:
+    code = (
+        'import sys\n'
+        'from typer.testing import CliRunner\n'
+        'from napari_flim.cli.app import app\n'
+        f'root = {str(folders)!r}\n'
+        'for line in (["learn", root + "/images", "--markers", root + "/markers", "--out", '
+        'root + "/m.flim"], ["segment", root + "/m.flim", root + "/images", "--out", root + "/r"],'
+        '["demo", "--no-window", "--out", root + "/demo"]):\n'
+        '    assert CliRunner().invoke(app, line).exit_code == 0, line\n'
+        'heavy = {"napari", "qtpy", "magicgui", "vispy"} & set(sys.modules)\n'
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+    assert {p.name for p in (folders / 'demo').iterdir()} >= {'coins.png', 'beads.flim'}
