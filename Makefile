@@ -11,7 +11,7 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 VIRTUAL_DISPLAY := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
-.PHONY: help demo test lint style types layers manifest bench clean
+.PHONY: help demo test lint style types layers manifest bench pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,13 @@ layers: $(STAMP) ## Check which package may import which
 manifest: $(STAMP) ## Check what napari reads about the plugin
 	$(BIN)/npe2 validate src/napari_flim/napari.yaml
 
-bench: $(STAMP) ## Measure speed and memory
-	$(BIN)/python tools/bench.py
+bench: $(STAMP) ## Measure speed, memory and accuracy
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/accuracy.py
+
+pictures: $(STAMP) ## Draw the pictures of the docs again
+	$(BIN)/napari-flim demo --no-window --out $(PICTURES)
+	cp $(addprefix $(PICTURES)/,coins.png tissue.png beads.png) docs/images/
 
 clean: ## Remove the environment and everything generated
 	rm -rf .venv build dist $(PICTURES) .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -25,13 +25,6 @@ def test_results_lie_over_their_image_with_its_scale(shown: Shown) -> None:
     names = [layer.name for layer in viewer.layers]
     assert names == ['tissue', 'tissue saliency', 'tissue objects', 'tissue markers']
     assert all(tuple(layer.scale) == (0.5, 0.25) for layer in viewer.layers)
-    assert all(layer.visible for layer in viewer.layers)
-
-
-def test_a_second_result_can_be_added_hidden(shown: Shown) -> None:
-    viewer = ViewerModel()
-    add_layers(viewer, shown, visible=False)
-    assert not any(layer.visible for layer in viewer.layers)
 
 
 def test_a_real_window_draws_the_objects(make_napari_viewer_proxy, shown: Shown) -> None:

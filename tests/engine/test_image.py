@@ -110,9 +110,7 @@ def test_spacing_follows_the_spatial_axes():
     assert read_array(numbered(4, 5, 3), 'YXS', spacing=(2, 1)).spacing == (2, 1)
 
 
-@pytest.mark.parametrize(
-    'spacing', [(1,), (1, 1, 1), (0, 1), (-1, 1), (np.nan, 1), (np.inf, 1)]
-)
+@pytest.mark.parametrize('spacing', [(1,), (1, 1, 1), (0, 1), (-1, 1), (np.nan, 1), (np.inf, 1)])
 def test_an_impossible_spacing_gives_a_clear_error(spacing):
     with pytest.raises(ImageError, match='voxel size .* expected 2 positive numbers'):
         read_array(numbered(4, 5), spacing=spacing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +35,15 @@ class Shown:
     objects: NDArray[Any]
 
 
-def add_layers(viewer: ViewerModel, shown: Shown, *, visible: bool = True) -> None:
+CLASS_COLOURS: dict[int | None, str] = {None: 'transparent', 1: '#5a8cbf', 2: '#ff8c00'}
+"""Colours of marker classes; anything else is not drawn."""
+
+
+def add_layers(viewer: ViewerModel, shown: Shown) -> None:
     """Add image, saliency, objects and markers, in this order from below."""
-    spatial: dict[str, Any] = {'scale': shown.spacing, 'visible': visible}
+    from napari.utils.colormaps import DirectLabelColormap
+
+    spatial: dict[str, Any] = {'scale': shown.spacing}
     viewer.add_image(shown.image, name=shown.name, rgb=shown.rgb, **spatial)
     viewer.add_image(
         shown.saliency,
@@ -50,14 +55,15 @@ def add_layers(viewer: ViewerModel, shown: Shown, *, visible: bool = True) -> No
         **spatial,
     )
     viewer.add_labels(shown.objects, name=f'{shown.name} objects', opacity=0.5, **spatial)
-    viewer.add_labels(shown.markers, name=f'{shown.name} markers', **spatial)
+    colours = DirectLabelColormap(color_dict=CLASS_COLOURS)
+    viewer.add_labels(shown.markers, name=f'{shown.name} markers', colormap=colours, **spatial)
 
 
-def show(results: Sequence[Shown]) -> None:
-    """Open a napari window and wait until it is closed; the first result is visible."""
+def show(shown: Shown) -> None:
+    """Open a napari window and wait until it is closed."""
     import napari
 
     viewer = napari.Viewer(title='napari-flim demo')
-    for index, shown in enumerate(results):
-        add_layers(viewer, shown, visible=index == 0)
+    add_layers(viewer, shown)
+    viewer.reset_view()
     napari.run()

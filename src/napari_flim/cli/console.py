@@ -44,7 +44,8 @@ def bars() -> Iterator[Bars]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=messages, transient=True) as shown:
+    disabled = not messages.is_terminal
+    with Bars(*columns, console=messages, transient=True, disable=disabled) as shown:
         yield shown
 
 

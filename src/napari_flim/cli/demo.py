@@ -52,7 +52,7 @@ def run(out: Path, window: bool) -> None:
         'saliency and objects.'
     )
     if window and display_available() and importlib.util.find_spec('napari') is not None:
-        show(shown)
+        show(shown[0])
 
 
 def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
@@ -66,7 +66,7 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
     objects = model.cut(maps)
     applied = time.perf_counter()
     row = [
-        image.describe(),
+        ' x '.join(str(n) for n in image.shape) + ' RGB' * image.rgb,
         ' + '.join(str(n) for n in markers.class_counts.values()),
         ' + '.join(str(len(block.bank)) for block in model.blocks),
         f'{learned - start:.2f} s',

@@ -53,7 +53,7 @@ def run(
                 if description != understood:
                     say(f'{path.name} is read as {description}')
                     understood = description
-                say(f'{path.name}: {objects} objects')
+                say(f'{path.name}: {objects} object{"s" * (objects != 1)}')
             shown.advance(task)
     say(f'{len(paths) - failed} of {len(paths)} files are segmented in {out}.')
     if failed:
