@@ -124,11 +124,13 @@ def read_tasks(folder: Path) -> Iterator[Task]:
         for name, example in marked.items():
             yield Task(f'{name} (tested on itself)', {name: example}, {name: example})
         return
-    train = {n: e for n, e in marked.items() if training is None or n in training}
+    if training is None:
+        training = set(marked) - (testing or set())
+    if testing is None:
+        testing = set(examples) - training
+    train = {name: e for name, e in marked.items() if name in training}
     if not train:
         raise FileError(f'No training image in {folder} has markers; expected one or more.')
-    if testing is None:
-        testing = set(examples) - set(train if training is None else training)
     test = {name: e for name, e in examples.items() if name in testing}
     name = folder.name if test else f'{folder.name} (tested on all)'
     yield Task(name, train, test or examples)
@@ -192,13 +194,12 @@ def _configurations(folder: Path, options: argparse.Namespace) -> list[Configura
 
 def _split(folder: Path) -> tuple[set[str] | None, set[str] | None]:
     """Names of training and test images; None where nothing says so."""
-    table = folder / 'index.csv'
-    if table.is_file():
+    table, lists = folder / 'index.csv', [folder / 'train.txt', folder / 'val.txt']
+    if table.is_file() and not lists[0].is_file():
         with table.open(newline='', encoding='utf-8') as file:
             entries = list(csv.DictReader(file))
         train, test = ({e['stem'] for e in entries if e['split'] == s} for s in ('train', 'test'))
         return train, test
-    lists = [folder / 'train.txt', folder / 'val.txt']
     named = [{stem(n) for n in p.read_text().split()} if p.is_file() else None for p in lists]
     return named[0], named[1]
 

@@ -26,10 +26,10 @@ from napari_flim.errors import LearningError
 if TYPE_CHECKING:
     from napari_flim.engine.learning import LearningOptions
 
-LARGEST_MARKER = 2_000
+LARGEST_MARKER = 1_000
 """A marker of more voxels is represented by this many, evenly spaced in raster order."""
 
-CONSENSUS_STARTS = 50
+CONSENSUS_STARTS = 20
 """Candidates are few, so k-means over them is run from many starts: results then hardly depend on
 the seed."""
 

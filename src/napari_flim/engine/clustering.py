@@ -7,10 +7,12 @@ published learner (see `LearningOptions` in ``learning.py``).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 LARGEST_ITERATIONS = 100
 SMALLEST_MOVE = 1e-3
@@ -57,16 +59,16 @@ def _lloyd(points: Floats, groups: int, rng: np.random.Generator) -> tuple[Float
     numbers = np.arange(groups)[:, None]
     for _ in range(LARGEST_ITERATIONS):
         assignment = nearest(points, centres)
+        counts = np.bincount(assignment, minlength=groups)
         members = (assignment == numbers).astype(np.float64)
-        counts = members.sum(axis=1)
         moved = (members @ points) / np.maximum(counts, 1)[:, None]
         if not counts.all():
             away = ((points - moved[assignment]) ** 2).sum(axis=1)
             farthest = np.argsort(-away, kind='stable')[: int((counts == 0).sum())]
             moved[counts == 0] = points[farthest]
-        step = np.sqrt(((moved - centres) ** 2).sum(axis=1)).max()
+        step = moved - centres
         centres = moved
-        if step <= SMALLEST_MOVE:
+        if np.einsum('kd,kd->k', step, step).max() <= SMALLEST_MOVE**2:
             break
     return centres, nearest(points, centres)
 
@@ -74,7 +76,8 @@ def _lloyd(points: Floats, groups: int, rng: np.random.Generator) -> tuple[Float
 def nearest(points: Floats, centres: Floats) -> Indices:
     """For every point, the nearest centre (the first on ties)."""
     # The squared length of the point is the same for every centre, so it is left out.
-    closeness = 2 * (centres @ points.T) - (centres**2).sum(axis=1)[:, None]
+    half_lengths = np.einsum('kd,kd->k', centres, centres) / 2
+    closeness = centres @ points.T - half_lengths[:, None]
     nearest_centre: Indices = closeness.argmax(axis=0)
     return nearest_centre
 
@@ -86,7 +89,7 @@ def _spread(points: Floats, groups: int, rng: np.random.Generator) -> Indices:
     distance = np.full(len(points), np.inf)
     for _ in range(1, groups):
         last = points[chosen[-1]]
-        distance = np.minimum(distance, np.maximum(norms - 2 * points @ last + last @ last, 0))
+        distance = np.minimum(distance, np.maximum(norms - 2 * (points @ last) + last @ last, 0))
         distance[chosen] = 0
         cumulated = np.cumsum(distance)
         if cumulated[-1] <= 0:
@@ -137,11 +140,20 @@ def representatives(
     """
     if len(points) <= groups:
         return points, np.arange(len(points))
-    centres, assignment = kmeans(points, groups, rng, starts)
+    # Thousands of tiny products: a second thread gains nothing, waits for busy processors, and
+    # could change the last bit.
+    with _thread_pools().limit(limits=1, user_api='blas'):
+        centres, assignment = kmeans(points, groups, rng, starts)
     if kind == 'medoid':
         chosen = medoids(points, centres, assignment)
         return points[chosen], chosen
     return centres, nearest(centres, points)
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Looking for the libraries of the process takes milliseconds, so it is done once."""
+    return ThreadpoolController()
 
 
 def unit_norm(vectors: Floats) -> tuple[Floats, NDArray[np.bool_]]:

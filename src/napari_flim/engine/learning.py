@@ -137,6 +137,8 @@ def learn_encoder(
         points = sum(len(m) for m in markers)
         architecture = with_channels(architecture, [points] * len(architecture))
         options = replace(options, method='cluster', statistics='image')
+    specs = (*(block.spec for block in start), *architecture.blocks[len(start) :])
+    architecture = replace(architecture, blocks=specs)
     ndim = markers[0].ndim
     strides = [(1,) * ndim, *architecture.strides(ndim)]
     blocks, features = list(start), list(inputs)
@@ -202,13 +204,12 @@ def learn_block(
         After every image.
     """
     stride = stride or (1,) * markers[0].ndim
-    markers = [thin_markers(m) for m in markers]
-    grids = [m.on_grid(stride, x.shape[1:]) for m, x in zip(markers, inputs, strict=True)]
-    measured = grids
-    if statistics_markers is not None:
-        pairs = zip(statistics_markers, inputs, strict=True)
-        measured = [m.on_grid(stride, x.shape[1:]) for m, x in pairs]
+    pairs = zip(statistics_markers or markers, inputs, strict=True)
+    measured = [m.on_grid(stride, x.shape[1:]) for m, x in pairs]
     normalization = measure(inputs, measured, epsilon, options.object_share)
+    grids = [
+        thin_markers(m.on_grid(stride, x.shape[1:])) for m, x in zip(markers, inputs, strict=True)
+    ]
     _warn_about_flat_channels(normalization, epsilon, number)
     patches = [
         marker_patches(x, normalization, grid, spec) for x, grid in zip(inputs, grids, strict=True)
