@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,20 +105,6 @@ def test_images_of_1_to_64_channels_are_read(channels: int) -> None:
     model = flim.learn(image, marked((20, 21)), TINY, axes='CYX')
     assert model.channels == channels
     assert model.saliency(image, axes='CYX').shape == (20, 21)
-
-
-def test_thread_count_does_not_change_a_bit(scene) -> None:
-    before = torch.get_num_threads()
-    try:
-        weights = []
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            model = flim.learn(scene.image, scene.markers, 'small')
-            weights.append([b.bank.weights for b in model.blocks])
-    finally:
-        torch.set_num_threads(before)
-    for one, two in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, two)
 
 
 def test_markers_of_one_class_only_say_which_is_missing(scene) -> None:

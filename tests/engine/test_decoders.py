@@ -23,7 +23,8 @@ WITH_LABELS = [name for name, decoder in DECODERS.items() if decoder.needs_label
 
 
 def load(name):
-    golden = np.load(GOLDEN / f'{name}.npz')
+    with np.load(GOLDEN / f'{name}.npz') as content:
+        golden = dict(content)
     return golden, torch.from_numpy(golden['activations']), golden['labels'].astype(np.int64) + 1
 
 

@@ -16,9 +16,14 @@ from napari_flim.errors import LearningError
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'operations'
 
 
+def load(name):
+    with np.load(GOLDEN / name) as content:
+        return dict(content)
+
+
 @pytest.fixture(scope='module')
 def golden():
-    return np.load(GOLDEN / 'normalisation.npz')
+    return load('normalisation.npz')
 
 
 def exactly(result, expected):
@@ -65,7 +70,7 @@ def test_batch_normalization_per_channel_is_that_of_torch(golden):
 
 
 def test_marker_statistics_agree_with_their_formula():
-    golden = np.load(GOLDEN / 'marker_normalisation.npz')
+    golden = load('marker_normalisation.npz')
     patches, epsilon = golden['patches'], float(golden['epsilon'])
     statistics = marker_statistics(patches, epsilon)
     assert statistics.mean.dtype == statistics.std.dtype == np.float32

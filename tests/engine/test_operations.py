@@ -17,7 +17,8 @@ GOLDEN = Path(__file__).parents[1] / 'golden' / 'operations'
 
 
 def load(name):
-    return {key: torch.from_numpy(value) for key, value in np.load(GOLDEN / name).items()}
+    with np.load(GOLDEN / name) as content:
+        return {key: torch.from_numpy(value) for key, value in content.items()}
 
 
 def test_the_worked_example_of_the_lecture_gives_5_where_7_is_printed():

@@ -37,7 +37,8 @@ def test_taps_run_in_raster_order():
 
 
 def test_patches_and_flat_kernels_agree_with_their_formula():
-    golden = np.load(GOLDEN / 'kernel_bank2d.npz')
+    with np.load(GOLDEN / 'kernel_bank2d.npz') as content:
+        golden = dict(content)
     image = torch.from_numpy(golden['image'])
     patches = gather_patches(image, every_voxel(image.shape[1:]), (3, 3), (1, 1))
     np.testing.assert_array_equal(patches, golden['patches'].reshape(-1, 27))

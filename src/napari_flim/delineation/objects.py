@@ -99,7 +99,7 @@ def separate_objects(classes: NDArray[np.uint8]) -> NDArray[np.int32]:
     Returns
     -------
     (\\*S) int32 array
-        0 background, 1.. objects, in raster order of their first voxels.
+        0 background, 1.. objects.
 
     Examples
     --------

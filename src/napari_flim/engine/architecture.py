@@ -74,7 +74,12 @@ class Block:
             self._check_axes(name, odd=True)
         for name in ('dilation', 'stride'):
             self._check_axes(name, odd=False)
-        for dilation in self.extra_dilations:
+        dilations: object = self.extra_dilations
+        if not isinstance(dilations, tuple):
+            raise ArchitectureError(
+                f'extra_dilations is {dilations!r}; expected several numbers, such as (2, 3).'
+            )
+        for dilation in dilations:
             _check_whole('extra_dilations', dilation, LARGEST_WINDOW)
         _check_whole('kernels_per_marker', self.kernels_per_marker, LARGEST_CHANNELS)
         _check_whole('kernels_per_image', self.kernels_per_image, 10_000_000)
@@ -251,7 +256,7 @@ def architecture_from_dict(content: dict[str, Any]) -> Architecture:
         read_block(number, block) for number, block in enumerate(content['blocks'], start=1)
     )
     epsilon, atrous = content.get('epsilon', 0.01), content.get('intrinsic_atrous', False)
-    return Architecture(blocks, epsilon=epsilon, intrinsic_atrous=bool(atrous))
+    return Architecture(blocks, epsilon=epsilon, intrinsic_atrous=atrous is True)
 
 
 def read_block(number: int, content: dict[str, Any]) -> Block:

@@ -95,7 +95,8 @@ class PatchStatistics:
 def patch_statistics(patches: NDArray[np.float32], epsilon: float) -> PatchStatistics:
     """Statistics per patch coordinate (population deviation plus epsilon)."""
     exact = patches.astype(np.float64)
-    return PatchStatistics(exact.mean(axis=0), exact.std(axis=0) + epsilon)
+    std = exact.std(axis=0) + epsilon
+    return PatchStatistics(exact.mean(axis=0), np.where(std > 0, std, 1.0))
 
 
 def marker_patches(
@@ -192,12 +193,15 @@ def consensus(
     if options.consensus == 'pca':
         return _principal(_unit(candidates), spec.channels, epsilon)
     if options.consensus == 'kmeans':
-        reduced = _reduce(candidates, spec.channels, options, (number, 0))
-        missing = sorted(set(candidates.classes.tolist()) - set(reduced.classes.tolist()))
-        if missing:
+        present, missing = set(candidates.classes.tolist()), set[int]()
+        while True:
             reduced = _reduce(candidates, spec.channels - len(missing), options, (number, 0))
+            lost = present - set(reduced.classes.tolist()) - missing
+            if not lost:
+                break
+            missing |= lost
         parts = [reduced]
-        wanted = dict.fromkeys(missing, 1)
+        wanted = dict.fromkeys(sorted(missing - set(reduced.classes.tolist())), 1)
     else:
         values, counts = np.unique(candidates.classes, return_counts=True)
         slots = share_slots(counts, spec.channels)
@@ -240,17 +244,20 @@ def to_bank(
     statistics : sequence of PatchStatistics, optional
         One for each image, when patches were normalised per coordinate.
     """
-    vectors = candidates.vectors
-    bias = np.zeros(len(vectors))
+    size, vectors = spec.axes('kernel_size', ndim), candidates.vectors
     if statistics is not None:
         vectors = vectors / np.stack([statistics[i].std for i in candidates.images])
-        bias = -(vectors * np.stack([statistics[i].mean for i in candidates.images])).sum(axis=1)
-    weights = patches_to_kernels(vectors, spec.axes('kernel_size', ndim))
+    weights = patches_to_kernels(vectors, size)
     if spec.kind == 'separable':
         weights = separate(weights)
+    bias = np.zeros(len(weights), dtype=np.float32)
+    if statistics is not None:
+        means = patches_to_kernels(np.stack([statistics[i].mean for i in candidates.images]), size)
+        products = weights.astype(np.float64) * means
+        bias = -products.reshape(len(weights), -1).sum(axis=1).astype(np.float32)
     return KernelBank(
         weights,
-        bias.astype(np.float32),
+        bias,
         candidates.classes,
         candidates.images,
         candidates.markers,

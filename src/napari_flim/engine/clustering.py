@@ -186,7 +186,8 @@ def principal_axes(vectors: Floats, wanted: int, epsilon: float) -> Floats:
     Each axis points where the third moment of the candidates along it is not negative, since a
     ReLU keeps only one side.
     """
-    scaled = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + epsilon)
+    spread = vectors.std(axis=0) + epsilon
+    scaled = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     _, values, axes = np.linalg.svd(scaled, full_matrices=False)
     rank = int((values > values[0] * 1e-10).sum()) if values[0] > 0 else 1
     axes = axes[: min(wanted, rank)]

@@ -137,14 +137,12 @@ def decode(
 
 def scale_channels(activations: torch.Tensor, stretched: bool) -> torch.Tensor:
     """Channels in [0, 1]: divided by their maximum, or stretched from minimum to maximum."""
-    flat = activations.flatten(1)
+    positive = activations.clamp(min=0)
+    flat = positive.flatten(1)
     shape = (-1,) + (1,) * (activations.ndim - 1)
-    highest = flat.amax(dim=1).reshape(shape)
-    if not stretched:
-        return (activations / torch.where(highest > 0, highest, 1.0)).clamp_(min=0)
-    lowest = flat.amin(dim=1).reshape(shape)
-    span = highest - lowest
-    return (activations - lowest) / torch.where(span > 0, span, 1.0)
+    lowest = flat.amin(dim=1).reshape(shape) if stretched else 0.0
+    span = flat.amax(dim=1).reshape(shape) - lowest
+    return positive.sub_(lowest).div_(torch.where(span > 0, span, 1.0))
 
 
 def _mean_per_voxel(
@@ -229,6 +227,8 @@ def _attention(
     """``at``: channels unlike the common picture are object, channels like it are background."""
     flat = channels.flatten(1).double()
     alive = flat.amax(dim=1) > 0
+    if not alive.any():
+        return _weighted(channels, torch.zeros(len(channels), device=channels.device))
     common = _minmax(flat.amax(dim=0)) + _minmax(flat.mean(dim=0))
     lengths = flat.norm(dim=1) * common.norm()
     cosine = (flat @ common) / torch.where(lengths > 0, lengths, 1.0)

@@ -93,14 +93,9 @@ class KernelBank:
         KernelError
             When an index does not exist, is named twice, or none is named.
         """
-        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        chosen = self._existing(indices)
         if not len(chosen):
             raise KernelError('No kernel would be left; keep at least one.')
-        if chosen.min() < 0 or chosen.max() >= len(self):
-            raise KernelError(
-                f'Kernels {sorted(set(chosen.tolist()))} were named; '
-                f'this bank has kernels 0 to {len(self) - 1}.'
-            )
         if len(set(chosen.tolist())) < len(chosen):
             raise KernelError('A kernel was named twice; name each kernel once.')
         return KernelBank(
@@ -114,18 +109,13 @@ class KernelBank:
 
     def drop(self, indices: Sequence[int]) -> KernelBank:
         """All kernels but the named ones."""
-        named = set(np.asarray(indices, dtype=np.int64).reshape(-1).tolist())
-        strange = sorted(named - set(range(len(self))))
-        if strange:
-            raise KernelError(
-                f'Kernel {strange[0]} was named; this bank has kernels 0 to {len(self) - 1}.'
-            )
+        named = set(self._existing(indices).tolist())
         return self.keep([i for i in range(len(self)) if i not in named])
 
     def invert(self, indices: Sequence[int]) -> KernelBank:
         """The bank with the named kernels, and their biases, negated."""
         factors = np.ones(len(self), dtype=np.float32)
-        factors[np.asarray(indices, dtype=np.int64)] = -1
+        factors[self._existing(indices)] = -1
         return self.reweight(factors)
 
     def reweight(self, factors: ArrayLike) -> KernelBank:
@@ -143,6 +133,15 @@ class KernelBank:
             )
         column = scale.reshape((-1,) + (1,) * (self.weights.ndim - 1))
         return replace(self, weights=self.weights * column, bias=self.bias * scale)
+
+    def _existing(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+        named = np.asarray(indices, dtype=np.int64).reshape(-1)
+        strange = named[(named < 0) | (named >= len(self))]
+        if len(strange):
+            raise KernelError(
+                f'Kernel {strange[0]} was named; this bank has kernels 0 to {len(self) - 1}.'
+            )
+        return named
 
     def merge(self, other: KernelBank) -> KernelBank:
         """Both banks, one after the other. They must share channels and kernel size."""

@@ -61,7 +61,7 @@ def gather_patches(
     if normalization is not None:
         values = normalization.apply(values)
     values = values * torch.from_numpy(inside).to(features.device)
-    return values.permute(1, 2, 0).reshape(len(coordinates), -1)
+    return values.permute(1, 2, 0).flatten(1)
 
 
 def patches_to_kernels(

@@ -28,6 +28,9 @@ from napari_flim.errors import FlimWarning, ImageError
 Kind = Literal['auto', 'lab', 'scaled', 'multiscale', 'window', 'libift']
 Ranges = tuple[tuple[float, float], ...]
 
+LARGEST = 1e15
+"""Scaled intensities are kept below this, so that later sums of squares stay finite in float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputTransform:
@@ -131,7 +134,9 @@ class InputTransform:
         if self._is_coloured(image):
             return ((0.0, float(_full_scale(data))),) * len(data)
         if self.kind == 'libift':
-            return ((0.0, float(normalization_value(_highest(data)))),)
+            highest = _highest(data)
+            full = 1.0 if highest <= 1 and data.dtype.kind in 'bf' else normalization_value(highest)
+            return ((0.0, float(full)),)
         return tuple(_robust_range(channel, self.percentiles, image.name) for channel in data)
 
     def apply(self, image: Image, statistics: Ranges | None = None) -> torch.Tensor:
@@ -160,8 +165,9 @@ class InputTransform:
         if self._is_coloured(image):
             features = _lab(data, ranges[0][1])
         elif self.kind == 'libift':
-            grey = torch.from_numpy(data[0].astype(np.float64))
-            features = heat_lab(grey, int(ranges[0][1]))
+            full = ranges[0][1]
+            grey = torch.from_numpy(np.nan_to_num(data[0].astype(np.float64)))
+            features = heat_lab(grey * 255, 255) if full == 1 else heat_lab(grey, int(full))
         else:
             features = torch.from_numpy(_scale(data, ranges))
             if self.kind == 'window':
@@ -225,7 +231,8 @@ def parse_input(text: str) -> tuple[InputTransform, bool]:
                 f'The input {text!r} has no window; write window:LOW,HIGH, as in window:-100,300.'
             ) from None
         return InputTransform('window', window=(low, high)), False
-    if name not in get_args(Kind) or rest not in ('', 'fixed'):
+    allowed = ('', 'fixed') if name in ('scaled', 'multiscale') else ('',)
+    if name not in get_args(Kind) or rest not in allowed:
         names = 'auto, lab, scaled, scaled:fixed, multiscale, multiscale:fixed, libift'
         raise ImageError(f'There is no input {text!r}; choose {names} or window:LOW,HIGH.')
     return InputTransform(name), rest == 'fixed'  # type: ignore[arg-type]
@@ -261,9 +268,10 @@ def _scale(data: NDArray[Any], ranges: Ranges) -> NDArray[np.float32]:
     result = np.empty(data.shape, dtype=np.float32)
     for channel, (low, high) in enumerate(ranges):
         span = high - low if high > low else 1.0
-        result[channel] = (data[channel].astype(dtype) - dtype(low)) / dtype(span)
-    if data.dtype.kind == 'f':
-        np.nan_to_num(result, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        scaled = (data[channel].astype(dtype) - dtype(low)) / dtype(span)
+        if data.dtype.kind == 'f':
+            scaled = np.where(np.isfinite(scaled), scaled, 0.0).clip(-LARGEST, LARGEST)
+        result[channel] = scaled
     return result
 
 
