@@ -37,6 +37,12 @@ def scene() -> Scene:
 
 
 @pytest.fixture
+def wide_scene() -> Scene:
+    """The same objects on more background: they fill 3% of the image."""
+    return draw_scene(size=96)
+
+
+@pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """`images`, `markers` and `masks` with three images, two of them marked."""
     for name in ('images', 'markers', 'masks'):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_flim as flim
+from napari_flim.engine.decoders import DECODERS
 from napari_flim.errors import (
     ArchitectureError,
     DecoderError,
@@ -88,7 +89,8 @@ def test_any_shape_and_dtype_can_be_learned_and_segmented(shape, dtype, seed) ->
     axes = 'ZYX'[-len(shape) :]
     try:
         model = flim.learn(image, marked(shape), TINY, axes=axes)
-    except LearningError:
+    except LearningError as error:
+        assert 'constant' in str(error)
         return
     saliency = model.saliency(image, axes=axes)
     assert saliency.shape == shape
@@ -183,28 +185,18 @@ def test_a_wrong_argument_says_what_is_allowed(scene, arguments, error, words) -
         flim.learn(scene.image, scene.markers, **arguments)
 
 
-def test_every_decoder_works_on_the_same_model(scene) -> None:
-    from napari_flim.engine.decoders import DECODERS
+@pytest.mark.parametrize('name', sorted(set(DECODERS) - {'manual'}))
+def test_every_decoder_is_brighter_on_the_objects(wide_scene, name: str) -> None:
+    image, truth = wide_scene.image, wide_scene.truth
+    saliency = flim.learn(image, wide_scene.markers, decoder=name).saliency(image)
+    assert saliency[truth == 1].mean() > saliency[truth == 0].mean() + 0.2
 
+
+def test_weights_by_hand_can_repeat_the_label_decoder(scene) -> None:
     model = flim.learn(scene.image, scene.markers)
-    for name in set(DECODERS) - {'manual'}:
-        saliency = model.with_decoder(name).saliency(scene.image)
-        assert np.isfinite(saliency).all()
     weights = np.where(model.blocks[-1].bank.classes == 2, 1.0, -1.0)
     by_hand = model.with_decoder('manual', weights=tuple(weights)).saliency(scene.image)
     np.testing.assert_array_equal(by_hand, model.with_decoder('label').saliency(scene.image))
-
-
-def test_an_edited_bank_is_used_and_outdated_blocks_are_removed(scene) -> None:
-    model = flim.learn(scene.image, scene.markers)
-    bank = model.blocks[1].bank
-    flipped = model.with_bank(2, bank.invert(range(len(bank))))
-    assert len(flipped.blocks) == 3
-    assert (flipped.activations(scene.image, 2) != model.activations(scene.image, 2)).any()
-    with pytest.warns(FlimWarning, match='blocks 3 to 3 were removed'):
-        fewer = model.with_bank(2, bank.drop([0]))
-    assert len(fewer.blocks) == 2
-    assert fewer.activations(scene.image).shape[0] == len(bank) - 1
 
 
 def test_features_of_all_blocks_have_the_size_of_the_image(scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 from napari_flim.engine.architecture import Architecture, preset
 from napari_flim.engine.decoders import DecoderSettings
 from napari_flim.engine.image import Image, read_stack
-from napari_flim.engine.learning import LearningOptions
+from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import parse_input
 from napari_flim.errors import MarkerError
 from napari_flim.io.images import read_images
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.markers import read_markers
-from napari_flim.model import FlimModel, learn_model, load_model
+from napari_flim.model import FlimModel, load_model
 from napari_flim.progress import Progress, finish
+from napari_flim.training import learn_model
 
 
 def learn(
@@ -32,6 +35,8 @@ def learn(
     block: int = 0,
     seed: int = 0,
     options: LearningOptions | None = None,
+    start: Sequence[LearnedBlock] = (),
+    statistics_markers: Any = None,
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     report: Callable[[Progress], None] | None = None,
@@ -58,6 +63,11 @@ def learn(
         Two runs with the same seed give the same bits.
     options : LearningOptions, optional
         How kernels are estimated; its seed takes the place of ``seed``.
+    start : sequence of LearnedBlock
+        Blocks of an earlier model that stay as they are, such as ``model.blocks[:1]``; the others
+        are learned after them.
+    statistics_markers : array, path, MarkerSet, or a sequence of them, optional
+        Markers used only for the statistics of the normalisation.
     axes : str, optional
         One letter for each axis of the arrays: T stack, C channels, Z Y X space, S RGB samples.
         By default two axes are (y, x), a last axis of 3 or 4 in uint8 is RGB(A), and any other
@@ -85,9 +95,12 @@ def learn(
     np.int32(1)
     """
     read = _images(images, axes, spacing)
-    libift = input == 'libift'
-    marked = _markers(markers, read, across_classes=libift)
     transform, fixed = parse_input(input)
+    across = transform.kind == 'libift'
+    marked = _markers(markers, read, across_classes=across)
+    measured = None
+    if statistics_markers is not None:
+        measured = _markers(statistics_markers, read, across_classes=across)
     job = learn_model(
         read,
         marked,
@@ -96,7 +109,8 @@ def learn(
         fixed_ranges=fixed,
         decoder=DecoderSettings(decoder, block),
         options=options or LearningOptions(seed=seed),
-        libift=libift,
+        start=start,
+        statistics_markers=measured,
     )
     return finish(job, report)
 
@@ -122,7 +136,10 @@ def _images(images: Any, axes: str | None, spacing: Sequence[float] | None) -> l
         if isinstance(image, Image):
             read.append(image)
         elif isinstance(image, str | Path):
-            read.extend(read_images(Path(image), axes))
+            found = read_images(Path(image), axes)
+            if spacing is not None:
+                found = [replace(one, spacing=tuple(spacing)) for one in found]
+            read.extend(found)
         else:
             name = 'image' if len(several) == 1 else f'image {number}'
             read.extend(read_stack(image, axes, spacing, name))
@@ -141,7 +158,9 @@ def _markers(markers: Any, images: Sequence[Image], *, across_classes: bool) -> 
         else:
             array = marked if hasattr(marked, 'dtype') else np.asarray(marked)
             if images and array.ndim == images[0].ndim + 1:
-                read.extend(MarkerSet.from_stack(array, images[0].ndim))
+                read.extend(
+                    MarkerSet.from_stack(array, images[0].ndim, across_classes=across_classes)
+                )
             else:
                 read.append(MarkerSet.from_labels(array, across_classes=across_classes))
     for image, marked in zip(images, read, strict=False):

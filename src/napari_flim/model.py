@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_flim import __version__
 from napari_flim.delineation.objects import ObjectSettings, class_map, separate_objects
 from napari_flim.engine.architecture import (
     Architecture,
@@ -21,16 +20,19 @@ from napari_flim.engine.architecture import (
     architecture_to_dict,
     with_channels,
 )
-from napari_flim.engine.decoders import DecoderSettings, decode
+from napari_flim.engine.decoders import DecoderSettings, check_decoder, decode
 from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.image import Image, read_array
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
-from napari_flim.engine.learning import LearningOptions, learn_encoder
-from napari_flim.engine.libift import learn_libift
-from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.errors import FlimError, FlimWarning, ImageError, ModelFileError
+from napari_flim.errors import (
+    FlimError,
+    FlimWarning,
+    ImageError,
+    KernelError,
+    ModelFileError,
+)
 from napari_flim.inference.features import feature_stack
 from napari_flim.io.model_file import (
     blocks_to_tensors,
@@ -38,7 +40,6 @@ from napari_flim.io.model_file import (
     tensors_to_blocks,
     write_model_file,
 )
-from napari_flim.progress import Job
 
 FIRST_OBJECT = 2
 
@@ -51,8 +52,8 @@ class FlimModel:
     ----------
     transform : InputTransform
     blocks : tuple of LearnedBlock
-    epsilon : float
-        What was added to every deviation while learning.
+    epsilon, intrinsic_atrous
+        As in the architecture the blocks were learned from.
     decoder : DecoderSettings
     objects : ObjectSettings
     rgb : bool
@@ -66,6 +67,7 @@ class FlimModel:
     transform: InputTransform
     blocks: tuple[LearnedBlock, ...]
     epsilon: float = 0.01
+    intrinsic_atrous: bool = False
     decoder: DecoderSettings = DecoderSettings()
     objects: ObjectSettings = ObjectSettings()
     rgb: bool = False
@@ -80,7 +82,8 @@ class FlimModel:
     @property
     def architecture(self) -> Architecture:
         """Architecture with the number of channels that each block really has."""
-        specs = Architecture(tuple(block.spec for block in self.blocks), epsilon=self.epsilon)
+        blocks = tuple(block.spec for block in self.blocks)
+        specs = Architecture(blocks, self.epsilon, self.intrinsic_atrous)
         return with_channels(specs, [len(block.bank) for block in self.blocks])
 
     @property
@@ -154,33 +157,46 @@ class FlimModel:
         (\\*S) or (L, \\*S) float32 array in [0, 1]
             One map for each object class when there are several.
         """
-        maps = self.class_saliency(self._accept(image, axes, spacing))
+        maps = self.class_saliency(image, axes=axes, spacing=spacing)
         return maps[0] if len(maps) == 1 else maps
 
-    def class_saliency(self, image: Image) -> NDArray[np.float32]:
-        """Saliency of every object class: (L, \\*S), stretched to [0, 1] for each class."""
-        features = self.transform.apply(self._accept(image))
+    def class_saliency(
+        self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
+    ) -> NDArray[np.float32]:
+        """Saliency of every object class: (L, \\*S) float32 in [0, 1], on a common scale.
+
+        Each map is divided by the number of kernels of its class, so that classes compare; then
+        all maps of the image together are stretched to [0, 1].
+        """
+        features = self.input_features(image, axes, spacing)
         block = self.decoded_block
         channels = self.encoder.activations(features, [block])[0]
         classes = self.blocks[block - 1].bank.classes
-        decoded = decode(channels, classes, self.decoder, self.object_classes)
+        decoded = decode(channels, classes, self.decoder, self.object_classes).saliency
+        if len(decoded) > 1:
+            counts = [(classes == number).sum() for number in self.object_classes]
+            decoded = decoded / torch.tensor(counts).reshape((-1,) + (1,) * self.ndim)
         stride = self.architecture.strides(self.ndim)[block - 1]
-        maps = resample(decoded.saliency, stride, features.shape[1:])
-        highest = maps.flatten(1).amax(dim=1).reshape((-1,) + (1,) * self.ndim)
-        lowest = maps.flatten(1).amin(dim=1).reshape(highest.shape)
-        span = highest - lowest
-        return _numpy(torch.where(span > 0, (maps - lowest) / span, 0.0))
+        maps = resample(decoded, stride, features.shape[1:])
+        lowest, span = maps.min(), maps.max() - maps.min()
+        return _numpy((maps - lowest) / span if span > 0 else torch.zeros_like(maps))
 
     def segment(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> NDArray[np.int32]:
-        """Objects in an image, numbered from 1: (\\*S) int32."""
-        maps = self.class_saliency(self._accept(image, axes, spacing))
-        return self.cut(maps)
+        """Objects in an image, numbered from 1: (\\*S) int32; `class_map` tells their classes."""
+        return separate_objects(self.class_map(image, axes=axes, spacing=spacing))
+
+    def class_map(
+        self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
+    ) -> NDArray[np.int32]:
+        """Class of every voxel, 1 background, 2.. objects: (\\*S) int32."""
+        maps = self.class_saliency(image, axes=axes, spacing=spacing)
+        return class_map(maps, self.object_classes, self.objects)
 
     def cut(self, class_saliency: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Objects in saliency maps (L, \\*S) that this model made."""
-        return separate_objects(class_map(class_saliency, self.objects))
+        """Objects in saliency maps (L, \\*S) that `class_saliency` made: (\\*S) int32."""
+        return separate_objects(class_map(class_saliency, self.object_classes, self.objects))
 
     def with_decoder(self, name: str | None = None, **settings: Any) -> FlimModel:
         """This model with another decoder, or with other settings of its decoder.
@@ -200,21 +216,29 @@ class FlimModel:
     def with_bank(self, block: int, bank: KernelBank) -> FlimModel:
         """This model with an edited kernel bank.
 
-        Blocks after an edited one stay while they still fit its channels; otherwise they are
-        removed, with a warning, and have to be learned again (``start`` of `learn_model`).
+        The blocks after it were learned from what the old kernels answered, so they are removed,
+        with a warning; learn them again from here (``start`` of `napari_flim.learn`).
+
+        Raises
+        ------
+        KernelError
+            When the kernels have another size or other channels than those of the block.
         """
         self.architecture.check_block(block)
-        changed = self.blocks[block - 1].rebased(bank)
-        later = self.blocks[block:]
-        if later and len(bank) != len(self.blocks[block - 1].bank):
+        old = self.blocks[block - 1]
+        if bank.weights.shape[1:] != old.bank.weights.shape[1:]:
+            raise KernelError(
+                f'Kernels of shape {bank.weights.shape[1:]} were given for block {block}, whose '
+                f'kernels have shape {old.bank.weights.shape[1:]} (channels, then size).'
+            )
+        if block < len(self.blocks):
             warnings.warn(
-                f'Block {block} now has {len(bank)} channels, so blocks {block + 1} to '
-                f'{len(self.blocks)} were removed; learn them again.',
+                f'Blocks {block + 1} to {len(self.blocks)} were learned from the old kernels of '
+                f'block {block} and are removed; learn them again.',
                 FlimWarning,
                 stacklevel=2,
             )
-            later = ()
-        blocks = (*self.blocks[: block - 1], changed, *later)
+        blocks = (*self.blocks[: block - 1], replace(old, bank=bank))
         kept = self.decoder.block if self.decoder.block <= len(blocks) else 0
         return replace(self, blocks=blocks, decoder=replace(self.decoder, block=kept))
 
@@ -226,15 +250,7 @@ class FlimModel:
         FileError
             When the file cannot be written.
         """
-        header = {
-            'transform': asdict(self.transform),
-            'architecture': architecture_to_dict(self.architecture),
-            'decoder': asdict(self.decoder),
-            'objects': asdict(self.objects),
-            'rgb': self.rgb,
-            'channels': self.channels,
-            'provenance': self.provenance,
-        }
+        header = {**settings_of(self), 'architecture': architecture_to_dict(self.architecture)}
         write_model_file(path, header, blocks_to_tensors(self.blocks))
 
     def _accept(
@@ -245,13 +261,16 @@ class FlimModel:
     ) -> Image:
         """An image as this model reads it, or an error that says what is different."""
         image = given if isinstance(given, Image) else read_array(given, axes, spacing)
-        if self.rgb and not image.rgb and image.channels == 1 and image.ndim == self.ndim:
+        repeatable = self.rgb and not image.rgb and image.channels == 1
+        if repeatable and self.transform.kind != 'libift' and image.ndim == self.ndim:
             warnings.warn(
                 f'{image.name} is grey, but the model reads RGB; its three colours are set equal.',
                 FlimWarning,
                 stacklevel=3,
             )
             image = replace(image, data=np.repeat(image.data, 3, axis=0), rgb=True)
+        if self.transform.kind == 'libift' and image.ndim == self.ndim:
+            return image
         if (image.ndim, image.rgb, image.channels) != (self.ndim, self.rgb, self.channels):
             kind = 'images (y, x)' if self.ndim == 2 else 'volumes (z, y, x)'
             colour = 'RGB' if self.rgb else f'{self.channels} channel(s)'
@@ -274,24 +293,9 @@ def load_model(path: Path | str) -> FlimModel:
     header, tensors = read_model_file(path)
     try:
         architecture = architecture_from_dict(header['architecture'])
-        blocks = tensors_to_blocks(path, architecture.blocks, tensors)
-        model = FlimModel(
-            transform=InputTransform(**_tuples(header['transform'])),
-            blocks=blocks,
-            epsilon=float(architecture.epsilon),
-            decoder=DecoderSettings(**_tuples(header['decoder'])),
-            objects=ObjectSettings(**header['objects']),
-            rgb=bool(header['rgb']),
-            channels=int(header['channels']),
-            provenance=dict(header['provenance']),
+        return model_from_settings(
+            tensors_to_blocks(path, architecture.blocks, tensors), architecture, header
         )
-        read = model.transform.features(model.channels, model.ndim)
-        if read != blocks[0].bank.weights.shape[1]:
-            raise ImageError(
-                f'the input has {read} channels, but block 1 reads '
-                f'{blocks[0].bank.weights.shape[1]}'
-            )
-        model.architecture.check_block(model.decoded_block)
     except ModelFileError:
         raise
     except (FlimError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -299,86 +303,61 @@ def load_model(path: Path | str) -> FlimModel:
             f'{path} is damaged or was changed by hand ({error}). '
             'Use the file that napari-flim saved, or learn the model again.'
         ) from error
+
+
+def settings_of(model: FlimModel) -> dict[str, Any]:
+    """Everything about a model that is neither blocks nor architecture, ready for JSON."""
+    return {
+        'transform': asdict(model.transform),
+        'decoder': asdict(model.decoder),
+        'objects': asdict(model.objects),
+        'rgb': model.rgb,
+        'channels': model.channels,
+        'provenance': model.provenance,
+    }
+
+
+def model_from_settings(
+    blocks: tuple[LearnedBlock, ...], architecture: Architecture, settings: dict[str, Any]
+) -> FlimModel:
+    """A model from its blocks and what `settings_of` said; the inverse of saving.
+
+    Raises
+    ------
+    FlimError, KeyError, TypeError
+        When something is missing or does not fit together.
+    """
+    model = FlimModel(
+        transform=InputTransform(**_tuples(settings['transform'])),
+        blocks=blocks,
+        epsilon=float(architecture.epsilon),
+        intrinsic_atrous=architecture.intrinsic_atrous,
+        decoder=DecoderSettings(**_tuples(settings['decoder'])),
+        objects=ObjectSettings(**settings['objects']),
+        rgb=bool(settings['rgb']),
+        channels=int(settings['channels']),
+        provenance=_checked_provenance(settings['provenance']),
+    )
+    read = model.transform.features(model.channels, model.ndim)
+    if read != blocks[0].bank.weights.shape[1]:
+        raise ImageError(
+            f'the input has {read} channels, but block 1 reads {blocks[0].bank.weights.shape[1]}'
+        )
+    ranges = model.transform.ranges
+    if ranges is not None and len(ranges) != (len(model.transform.channels) or model.channels):
+        raise ImageError(f'there are {len(ranges)} intensity ranges')
+    check_decoder(model.decoder, blocks[model.decoded_block - 1].bank.classes, model.object_classes)
     return model
 
 
-def learn_model(
-    images: Sequence[Image],
-    markers: Sequence[MarkerSet],
-    architecture: Architecture,
-    *,
-    transform: InputTransform = InputTransform(),
-    fixed_ranges: bool = False,
-    decoder: DecoderSettings = DecoderSettings(),
-    options: LearningOptions = LearningOptions(),
-    libift: bool = False,
-    start: Sequence[LearnedBlock] = (),
-) -> Job[FlimModel]:
-    """Learn a model from images and their markers.
-
-    Parameters
-    ----------
-    images : sequence of Image
-    markers : sequence of MarkerSet
-        One for each image.
-    architecture : Architecture
-    transform : InputTransform
-    fixed_ranges : bool
-        Fix intensity ranges to those of the training images.
-    decoder : DecoderSettings
-    options : LearningOptions
-    libift : bool
-        Learn exactly as LibIFT does (August 2025), number for number.
-    start : sequence of LearnedBlock
-        Blocks that stay; learning goes on after them.
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    FlimModel
-    """
-    architecture.check_block(decoder.block or len(architecture))
-    if not images:
-        raise ImageError('No image was given; give at least one image with markers.')
-    resolved = transform.resolved(images, fixed=fixed_ranges)
-    inputs = [resolved.apply(image) for image in images]
-    if libift:
-        blocks = yield from learn_libift(inputs, markers, architecture)
-    else:
-        blocks = yield from learn_encoder(inputs, markers, architecture, options, start=start)
-    return FlimModel(
-        transform=resolved,
-        blocks=blocks,
-        epsilon=architecture.epsilon,
-        decoder=decoder,
-        rgb=images[0].rgb,
-        channels=images[0].channels,
-        provenance=_provenance(images, markers, options, libift),
-    )
-
-
-def _provenance(
-    images: Sequence[Image], markers: Sequence[MarkerSet], options: LearningOptions, libift: bool
-) -> dict[str, Any]:
-    return {
-        'version': __version__,
-        'torch': torch.__version__,
-        'learning': {'libift': True} if libift else asdict(options),
-        'images': [
-            {
-                'name': image.name,
-                'shape': list(image.shape),
-                'dtype': str(image.data.dtype),
-                'spacing': list(image.spacing),
-                'marked': {str(c): n for c, n in marker.class_counts.items()},
-                'markers': marker.count,
-            }
-            for image, marker in zip(images, markers, strict=True)
-        ],
-    }
+def _checked_provenance(content: Any) -> dict[str, Any]:
+    """The origin of a model, if it has the form that learning gives it."""
+    made = dict(content)
+    for image in made.get('images', []):
+        marked = {str(k): int(v) for k, v in image['marked'].items()}
+        if not (isinstance(image['name'], str) and isinstance(image['markers'], int) and marked):
+            raise TypeError(f'a training image is {image!r}')
+    return made
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:

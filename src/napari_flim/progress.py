@@ -29,6 +29,26 @@ class Progress:
 Job = Generator[Progress, None, Result]
 
 
+def part_of(job: Job[Result], before: int, total: int | None = None) -> Job[Result]:
+    """The same job, with its steps counted within a longer one.
+
+    Parameters
+    ----------
+    job : generator of Progress
+    before : int
+        Steps of the longer job that come first.
+    total : int, optional
+        Steps of the longer job; by default those before and those of the job.
+    """
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        yield Progress(step.stage, before + step.done, total or before + step.total)
+
+
 def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -> Result:
     """Run a job to its end and return its result.
 

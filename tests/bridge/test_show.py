@@ -30,8 +30,14 @@ def test_results_lie_over_their_image_with_its_scale(shown: Shown) -> None:
 def test_a_real_window_draws_the_objects(make_napari_viewer_proxy, shown: Shown) -> None:
     viewer = make_napari_viewer_proxy(show=True)
     add_layers(viewer, shown)
-    picture = viewer.screenshot(canvas_only=True, flash=False)
-    assert picture[..., :3].std() > 0
+    objects = viewer.layers['tissue objects']
+    pictures = []
+    for visible in (True, False, True):
+        objects.visible = visible
+        pictures.append(viewer.screenshot(canvas_only=True, flash=False))
+    shown_once, hidden, shown_again = pictures
+    assert (shown_once != hidden).any()
+    np.testing.assert_array_equal(shown_once, shown_again)
 
 
 @pytest.mark.parametrize('name', list(SAMPLES))

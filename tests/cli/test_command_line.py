@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,13 @@ from typer.testing import CliRunner
 
 from napari_flim.cli.app import app
 from napari_flim.engine.architecture import PRESETS
+from napari_flim.engine.markers import MarkerSet
 from napari_flim.io.lids_architecture import read_architecture
-from napari_flim.model import load_model
+from napari_flim.io.lids_images import read_mimg
+from napari_flim.io.seeds import write_seeds
+from napari_flim.model import load_model, settings_of
 
+GOLDEN = Path(__file__).parents[1] / 'golden' / 'libift'
 BROKEN = b'\x89PNG\r\n\x1a\n this is no picture'
 
 
@@ -140,6 +145,126 @@ def test_an_empty_folder_and_a_missing_path_are_usage_errors(folders: Path) -> N
         assert path in outcome.output
 
 
+def test_a_model_below_a_file_or_in_a_missing_folder_is_refused_before_learning(
+    folders: Path,
+) -> None:
+    (folders / 'file').write_text('x')
+    for parent in ('file', 'nowhere'):
+        outcome = run(
+            'learn',
+            folders / 'images',
+            '--markers',
+            folders / 'markers',
+            '--out',
+            folders / parent / 'm.flim',
+            expect=2,
+        )
+        assert 'for m.flim does not exist; create it' in plain(outcome)
+        assert 'pixels' not in outcome.output
+
+
+def test_results_below_a_file_end_in_one_line(folders: Path) -> None:
+    learn(folders)
+    outcome = run(
+        'segment',
+        folders / 'squares.flim',
+        folders / 'images',
+        '--out',
+        folders / 'squares.flim' / 'results',
+        expect=1,
+    )
+    assert 'cannot be made' in plain(outcome)
+
+
+def test_images_may_lie_in_one_folder_with_their_seeds(folders: Path) -> None:
+    learn(folders)
+    for number in range(2):
+        labels = imread(folders / 'markers' / f'{number}.png')
+        write_seeds(folders / 'images' / f'{number}-seeds.txt', MarkerSet.from_labels(labels))
+    run(
+        'learn',
+        folders / 'images',
+        '--markers',
+        folders / 'images',
+        '--out',
+        folders / 'beside.flim',
+    )
+    image = imread(folders / 'images' / '2.png')
+    one, other = (load_model(folders / f'{name}.flim') for name in ('squares', 'beside'))
+    np.testing.assert_array_equal(one.saliency(image), other.saliency(image))
+
+
+def test_a_stack_is_learned_from_with_a_stack_of_markers(folders: Path) -> None:
+    learn(folders)
+    for name in ('images', 'markers'):
+        stack = np.stack([imread(folders / name / f'{n}.png') for n in range(2)])
+        (folders / f'{name}-stack').mkdir()
+        np.save(folders / f'{name}-stack' / 'all.npy', stack)
+    outcome = run(
+        'learn',
+        folders / 'images-stack',
+        '--markers',
+        folders / 'markers-stack',
+        '--out',
+        folders / 'stack.flim',
+        '--axes',
+        'TYX',
+    )
+    assert 'kernels from 2 images' in plain(outcome)
+    image = imread(folders / 'images' / '2.png')
+    one, other = (load_model(folders / f'{name}.flim') for name in ('squares', 'stack'))
+    np.testing.assert_array_equal(one.saliency(image), other.saliency(image))
+
+
+def test_results_beside_the_images_are_not_segmented_again(folders: Path) -> None:
+    learn(folders)
+    arguments = ('segment', folders / 'squares.flim', folders / 'images')
+    arguments = (*arguments, '--out', folders / 'images', '--saliency')
+    run(*arguments)
+    first = {path.name: path.read_bytes() for path in (folders / 'images').iterdir()}
+    assert len(first) == 3 + 6
+    outcome = plain(run(*arguments))
+    assert '6 results of earlier runs' in outcome
+    assert '3 of 3 files are segmented' in outcome
+    assert {path.name: path.read_bytes() for path in (folders / 'images').iterdir()} == first
+
+
+def test_a_truth_without_a_prediction_is_named_and_fails_the_run(folders: Path) -> None:
+    learn(folders)
+    run('segment', folders / 'squares.flim', folders / 'images', '--out', folders / 'r')
+    (folders / 'r' / '1_labels.tif').unlink()
+    outcome = run(
+        'evaluate', '--truth', folders / 'masks', '--predictions', folders / 'r', expect=1
+    )
+    assert '1: no prediction in' in plain(outcome)
+    assert 'mean of 2' in outcome.output
+
+
+def test_saliency_in_bytes_is_read_as_parts_of_255(folders: Path) -> None:
+    learn(folders)
+    run('segment', folders / 'squares.flim', folders / 'images', '--out', folders / 'r')
+    scores = {}
+    for kind in (np.uint8, np.float32):
+        for number in range(3):
+            half = np.full((48, 48), 51, np.uint8)
+            half[imread(folders / 'masks' / f'{number}.png') > 0] = 204
+            saved = half if kind == np.uint8 else half.astype(np.float32) / 255
+            tifffile.imwrite(folders / 'r' / f'{number}_saliency.tif', saved)
+        values = folders / 'v.json'
+        run(
+            'evaluate',
+            '--truth',
+            folders / 'masks',
+            '--predictions',
+            folders / 'r',
+            '--json',
+            values,
+        )
+        scores[kind] = json.loads(values.read_text())['all']
+    assert scores[np.uint8]['mae'] == pytest.approx(0.2)
+    assert scores[np.uint8] == pytest.approx(scores[np.float32])
+
+
 def test_a_marker_folder_without_a_fitting_file_is_a_usage_error_with_an_example(
     folders: Path,
 ) -> None:
@@ -194,6 +319,69 @@ def test_a_model_becomes_a_lids_folder_and_comes_back(folders: Path) -> None:
     image = imread(folders / 'images' / '2.png')
     before = load_model(folders / 'squares.flim').saliency(image)
     np.testing.assert_allclose(load_model(folders / 'back.flim').saliency(image), before, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        ('--input', 'window:20,220'),
+        ('--input', 'scaled:fixed'),
+        ('--input', 'multiscale'),
+        ('--decoder', 'tristate', '--block', '1'),
+    ],
+)
+def test_a_lids_folder_keeps_all_settings_of_a_model(
+    folders: Path, options: tuple[str, ...]
+) -> None:
+    learn(folders, *options)
+    run('convert', folders / 'squares.flim', folders / 'lids')
+    run('convert', folders / 'lids', folders / 'back.flim')
+    before, after = (load_model(folders / f'{name}.flim') for name in ('squares', 'back'))
+    assert settings_of(after) == settings_of(before)
+    assert after.architecture == before.architecture
+    image = imread(folders / 'images' / '2.png')
+    np.testing.assert_allclose(after.saliency(image), before.saliency(image), atol=1e-4)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A model folder as LibIFT leaves it, without a file of ours."""
+    shutil.copytree(GOLDEN / 'a_keep_all' / 'model', tmp_path / 'foreign')
+    shutil.copy(GOLDEN / 'a_keep_all' / 'arch.json', tmp_path / 'foreign')
+    return tmp_path / 'foreign'
+
+
+def test_a_folder_of_libift_becomes_a_model_that_computes_the_same(foreign: Path) -> None:
+    run('convert', foreign, foreign.parent / 'f.flim')
+    model = load_model(foreign.parent / 'f.flim')
+    assert (model.transform.kind, model.decoder.name) == ('libift', 'tristate')
+    for name in ('img1', 'img2'):
+        activations = model.activations(imread(GOLDEN / f'orig/{name}.png'))
+        expected = read_mimg(GOLDEN / f'a_keep_all/feat/{name}.mimg')
+        np.testing.assert_allclose(activations, expected.reshape(activations.shape), atol=2e-5)
+
+
+def test_a_converted_folder_of_libift_segments_grey_and_colour(foreign: Path) -> None:
+    run('convert', foreign, foreign.parent / 'f.flim')
+    pictures = foreign.parent / 'pictures'
+    pictures.mkdir()
+    colour = imread(GOLDEN / 'orig/img1.png')
+    imsave(pictures / 'colour.png', colour, check_contrast=False)
+    imsave(pictures / 'grey.png', colour[..., 0], check_contrast=False)
+    out = foreign.parent / 'out'
+    options = ('--out', out, '--saliency', '--decoder', 'attention')
+    run('segment', foreign.parent / 'f.flim', pictures, *options)
+    for name in ('colour', 'grey'):
+        saliency = tifffile.imread(out / f'{name}_saliency.tif')
+        assert saliency.shape == (56, 72)
+        assert (saliency.min(), saliency.max()) == (0, 1)
+    assert 'input libift' in plain(run('info', foreign.parent / 'f.flim'))
+
+
+def test_settings_beside_a_folder_that_do_not_fit_are_named(foreign: Path) -> None:
+    (foreign / 'napari_flim.json').write_text('{"settings": {"transform": {"kind": "lab"}}}')
+    outcome = run('convert', foreign, foreign.parent / 'f.flim', expect=1)
+    assert 'delete that file to read the folder as one of LibIFT' in plain(outcome)
 
 
 def test_presets_and_models_become_architecture_files(folders: Path) -> None:

@@ -8,8 +8,9 @@ from skimage.filters import threshold_otsu
 
 from napari_flim.delineation.objects import (
     ObjectSettings,
+    above_threshold,
     class_map,
-    object_mask,
+    clean_up,
     separate_objects,
 )
 from napari_flim.errors import DecoderError
@@ -25,14 +26,14 @@ def square(shape, start, stop, value=1.0):
 
 def test_the_threshold_itself_is_background():
     saliency = np.array([[0.2, 0.5, 0.51, 1.0]])
-    assert object_mask(saliency, EVERYTHING).tolist() == [[False, False, True, True]]
+    assert above_threshold(saliency, EVERYTHING).tolist() == [[False, False, True, True]]
 
 
 @pytest.mark.parametrize('shape', [(30, 40), (12, 14, 16)])
 def test_without_a_threshold_the_one_of_otsu_is_used(shape):
     rng = np.random.default_rng(0)
     saliency = np.clip(square(shape, 3, 9) * 0.6 + rng.random(shape) * 0.3, 0, 1)
-    result = object_mask(saliency, ObjectSettings(smallest=0, fill_holes=False))
+    result = above_threshold(saliency)
     np.testing.assert_array_equal(result, saliency > threshold_otsu(saliency.ravel()))
     assert result.any()
 
@@ -41,86 +42,96 @@ def test_without_a_threshold_the_one_of_otsu_is_used(shape):
 @pytest.mark.parametrize('threshold', [None, 0.1])
 def test_a_constant_map_holds_no_object(value, threshold):
     saliency = np.full((6, 7), value)
-    result = object_mask(saliency, ObjectSettings(threshold))
+    result = above_threshold(saliency, ObjectSettings(threshold))
     assert result.dtype == bool
     assert not result.any()
 
 
 @pytest.mark.parametrize(('size', 'kept'), [(8, False), (9, True), (10, True)])
 def test_objects_of_fewer_voxels_than_the_smallest_are_removed(size, kept):
-    saliency = np.zeros((5, 30))
-    saliency[2, 2 : 2 + size] = 1
-    assert object_mask(saliency, ObjectSettings(0.5, smallest=9)).any() == kept
+    mask = np.zeros((5, 30), bool)
+    mask[2, 2 : 2 + size] = True
+    assert clean_up(mask, ObjectSettings(smallest=9)).any() == kept
 
 
 def test_voxels_that_touch_at_a_corner_are_one_object():
-    saliency = np.zeros((12, 12))
-    np.fill_diagonal(saliency, 1)
-    assert object_mask(saliency, ObjectSettings(0.5, smallest=12)).sum() == 12
-    volume = np.zeros((4, 4, 4))
+    assert clean_up(np.eye(12, dtype=bool), ObjectSettings(smallest=12)).sum() == 12
+    volume = np.zeros((4, 4, 4), bool)
     for i in range(4):
-        volume[i, i, i] = 1
-    assert object_mask(volume, ObjectSettings(0.5, smallest=4)).sum() == 4
+        volume[i, i, i] = True
+    assert clean_up(volume, ObjectSettings(smallest=4)).sum() == 4
 
 
 @pytest.mark.parametrize('shape', [(12, 12), (12, 12, 12)])
 @pytest.mark.parametrize('filled', [False, True])
 def test_holes_belong_to_the_object_if_wanted(shape, filled):
-    saliency = square(shape, 2, 9)
-    saliency[(5,) * len(shape)] = 0
-    result = object_mask(saliency, ObjectSettings(0.5, fill_holes=filled))
+    mask = square(shape, 2, 9) > 0
+    mask[(5,) * len(shape)] = False
+    result = clean_up(mask, ObjectSettings(fill_holes=filled))
     assert result[(5,) * len(shape)] == filled
     assert result.sum() == 7 ** len(shape) - (not filled)
 
 
 def test_a_hole_is_filled_before_small_objects_are_removed():
-    ring = square((9, 9), 2, 5)
-    ring[3, 3] = 0
-    assert object_mask(ring, ObjectSettings(0.5, smallest=9)).sum() == 9
+    ring = square((9, 9), 2, 5) > 0
+    ring[3, 3] = False
+    assert clean_up(ring, ObjectSettings(smallest=9)).sum() == 9
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    hnp.arrays(
-        np.float32,
-        hnp.array_shapes(min_dims=2, max_dims=3, max_side=8),
-        elements=st.floats(0, 1, width=32),
-    ),
-    st.integers(0, 6),
-)
-def test_a_mask_holds_the_large_components_above_the_threshold(saliency, smallest):
-    before = saliency.copy()
-    chosen = ObjectSettings(0.5, smallest=smallest, fill_holes=False)
-    result = object_mask(saliency, chosen)
-    np.testing.assert_array_equal(saliency, before)
-    expected = saliency > 0.5 if saliency.min() < saliency.max() else np.zeros_like(result)
-    numbers, count = ndimage.label(expected, np.ones((3,) * saliency.ndim))
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=3, max_side=8)), st.integers(0, 6))
+def test_a_clean_mask_holds_the_large_components(mask, smallest):
+    before = mask.copy()
+    result = clean_up(mask, ObjectSettings(smallest=smallest, fill_holes=False))
+    np.testing.assert_array_equal(mask, before)
+    numbers, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
     sizes = np.bincount(numbers.ravel(), minlength=count + 1)
-    np.testing.assert_array_equal(result, expected & (sizes >= smallest)[numbers])
+    np.testing.assert_array_equal(result, mask & (sizes >= smallest)[numbers])
 
 
 def test_the_class_of_a_voxel_is_that_of_its_highest_saliency():
     saliency = np.array([[[0.9, 0.6, 0.1, 0.2]], [[0.6, 0.8, 0.9, 0.1]]])
-    result = class_map(saliency, EVERYTHING)
-    assert result.dtype == np.uint8
+    result = class_map(saliency, [2, 3], EVERYTHING)
+    assert result.dtype == np.int32
     assert result.tolist() == [[2, 3, 3, 1]]
 
 
-def test_a_voxel_belongs_only_to_classes_that_accept_it():
-    # Class 3 is stronger at the single voxel, but one voxel is no object.
-    weak, strong = square((12, 12), 2, 8, 0.7), square((12, 12), 4, 5, 1.0)
-    result = class_map(np.stack([weak, strong]), ObjectSettings(0.5))
-    assert set(np.unique(result)) == {1, 2}
-    assert (result == 2).sum() == 36
+def test_classes_keep_the_numbers_they_were_painted_with():
+    saliency = np.array([[[0.9, 0.0, 0.0]], [[0.0, 0.9, 0.0]]])
+    assert class_map(saliency, [2, 7], EVERYTHING).tolist() == [[2, 7, 1]]
+
+
+def test_what_one_class_takes_from_another_is_cleaned_up_afterwards():
+    # Class 2 is salient in 36 voxels, but class 3 is stronger in all of them but a rim of 6.
+    wide, strong = square((12, 12), 2, 8, 0.7), square((12, 12), 2, 8, 1.0)
+    strong[2] = 0
+    result = class_map(np.stack([wide, strong]), [2, 3], ObjectSettings(0.5))
+    assert (result == 3).sum() == 30
+    assert not (result == 2).any()
+
+
+def test_a_hole_that_another_class_fills_stays_with_the_other_class():
+    ring, core = square((15, 15), 2, 12), square((15, 15), 5, 9)
+    ring[5:9, 5:9] = 0
+    result = class_map(np.stack([core, ring]), [2, 3], ObjectSettings(0.5))
+    assert (result == 2).sum() == 16
+    assert (result == 3).sum() == 84
+
+
+def test_a_speck_of_one_class_inside_another_leaves_no_hole():
+    around, speck = square((15, 15), 2, 12, 0.8), square((15, 15), 6, 7)
+    result = class_map(np.stack([around, speck]), [2, 3], ObjectSettings(0.5))
+    assert (result == 2).sum() == 100
+    assert not (result == 3).any()
 
 
 def test_equal_saliency_goes_to_the_first_class():
     saliency = np.stack([square((9, 9), 2, 6)] * 2)
-    assert set(np.unique(class_map(saliency))) == {1, 2}
+    assert set(np.unique(class_map(saliency, [2, 3]))) == {1, 2}
 
 
 def test_nothing_salient_is_all_background():
-    assert (class_map(np.zeros((2, 5, 6))) == 1).all()
+    assert (class_map(np.zeros((2, 5, 6)), [2, 3]) == 1).all()
 
 
 @settings(max_examples=40, deadline=None)

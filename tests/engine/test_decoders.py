@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_flim.engine.decoders import DECODERS, DecoderSettings, decode, scale_channels
+from napari_flim.engine.decoders import (
+    DECODERS,
+    DecoderSettings,
+    check_decoder,
+    decode,
+    scale_channels,
+)
 from napari_flim.errors import DecoderError
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'decoders'
@@ -19,6 +25,10 @@ BY_CHANNEL = {
     'attention': 'attention',
 }
 BY_VOXEL = {'mean': 'mean_based', 'probability': 'probability'}
+BY_LIBIFT = {
+    'mean': DecoderSettings('mean'),
+    'probability': DecoderSettings('probability', full_disk=True),
+}
 WITH_LABELS = [name for name, decoder in DECODERS.items() if decoder.needs_labels]
 
 
@@ -43,7 +53,7 @@ def test_decoders_per_channel_agree_with_their_formula(case, name):
 @pytest.mark.parametrize('name', BY_VOXEL)
 def test_decoders_per_voxel_agree_with_their_formula(case, name):
     golden, activations, classes = load(case)
-    result = decode(activations, classes, DecoderSettings(name), [2]).saliency[0].numpy()
+    result = decode(activations, classes, BY_LIBIFT[name], [2]).saliency[0].numpy()
     safe = golden['float32_safe']
     np.testing.assert_allclose(result[safe], golden[f'{BY_VOXEL[name]}_saliency'][safe], atol=1e-4)
 
@@ -51,7 +61,7 @@ def test_decoders_per_voxel_agree_with_their_formula(case, name):
 @pytest.mark.parametrize('case', ['decoders2d', 'decoders3d'])
 def test_the_weights_of_every_voxel_agree(case):
     golden, activations, classes = load(case)
-    result = decode(activations, classes, DecoderSettings('probability'), [2]).weights[0].numpy()
+    result = decode(activations, classes, BY_LIBIFT['probability'], [2]).weights[0].numpy()
     safe = golden['float32_safe']
     np.testing.assert_array_equal(result[:, safe], golden['probability_weights'][:, safe])
 
@@ -81,7 +91,7 @@ def test_decoders_per_channel_stretch_channels_from_their_minimum(name):
 @pytest.mark.parametrize('name', BY_VOXEL)
 def test_each_object_is_decoded_against_all_other_classes(name):
     golden, activations, classes = load('multiclass2d')
-    result = decode(activations, classes, DecoderSettings(name), [2, 3, 4]).saliency.numpy()
+    result = decode(activations, classes, BY_LIBIFT[name], [2, 3, 4]).saliency.numpy()
     assert result.shape == (3, 22, 26)
     safe = golden['float32_safe']
     np.testing.assert_allclose(result[safe], golden[f'{BY_VOXEL[name]}_saliency'][safe], atol=1e-4)
@@ -146,7 +156,7 @@ def test_manual_weights_are_used_as_given():
     assert result.weights.tolist() == [[0.5, -1, 0]]
 
 
-@pytest.mark.parametrize('weights', [(), (1.0,), (1.0, 2.0, 3.0)])
+@pytest.mark.parametrize('weights', [(1.0,), (1.0, 2.0, 3.0)])
 def test_manual_weights_must_match_the_channels(weights):
     with pytest.raises(DecoderError, match=f'{len(weights)} weights .* for 2 channels'):
         decode(torch.ones(2, 3, 3), [1, 2], DecoderSettings('manual', weights=weights), [2])
@@ -238,3 +248,68 @@ def test_an_impossible_block_gives_a_clear_error(block):
 def test_channels_and_classes_must_match():
     with pytest.raises(DecoderError, match='3 channels came with 2 classes'):
         decode(torch.ones(3, 4, 4), np.array([1, 2]), DecoderSettings(), [2])
+
+
+def test_sums_and_means_of_channels_are_compared_as_asked():
+    # Two object kernels of 0.4 each against one of 0.6: more in the sum, less in the mean.
+    activations = torch.zeros(3, 3, 9)
+    activations[:2, :, :4], activations[2, :, :4] = 0.4, 0.6
+    activations[:, 1, 8] = 1.0
+    classes = np.array([2, 2, 1])
+    by_mean, by_sum = (
+        decode(activations, classes, DecoderSettings(by_sum=chosen), [2]).saliency[0, 1, 1]
+        for chosen in (False, True)
+    )
+    assert by_mean == 0
+    assert by_sum == pytest.approx(0.8)
+
+
+def probability_by_loops(activations, is_object, full_disk):
+    """Mean and variance of each class around a voxel; a channel counts in its own class."""
+    scaled = activations / activations.reshape(len(activations), -1).max(axis=1)[:, None, None]
+    weights = np.zeros(scaled.shape)
+    for y, x in np.ndindex(scaled.shape[1:]):
+        window = scaled[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].reshape(len(scaled), -1)
+        distances = []
+        for member in (is_object, ~is_object):
+            count = member.sum() * (9 if full_disk else window.shape[1])
+            mean = window[member].sum() / count
+            variance = ((window[member] - mean) ** 2).sum() / count
+            distances.append((scaled[:, y, x] - mean) ** 2 / variance)
+        nearer = distances[0] < distances[1]
+        weights[:, y, x] = np.where(is_object, nearer, -1.0 * (distances[1] < distances[0]))
+    return weights
+
+
+@pytest.mark.parametrize('full_disk', [False, True])
+def test_the_disk_of_the_probability_decoder_ends_at_the_border_or_not(full_disk):
+    activations = np.random.default_rng(0).random((5, 7, 8))
+    is_object = np.arange(5) < 2
+    chosen = DecoderSettings('probability', full_disk=full_disk)
+    result = decode(torch.from_numpy(activations), is_object + 1, chosen, [2]).weights[0]
+    expected = probability_by_loops(activations, is_object, full_disk)
+    np.testing.assert_array_equal(result, expected)
+    other = probability_by_loops(activations, is_object, not full_disk)
+    assert (other != expected).any()
+    np.testing.assert_array_equal(other[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1])
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'ratio': float('nan')}, 'ratio is nan; expected a finite number'),
+        ({'band': 'x'}, "band is 'x'; expected a finite number"),
+        ({'name': 'manual', 'weights': (1.0, float('inf'))}, 'weights is inf'),
+        ({'name': 'manual'}, 'has no weights; give one for each kernel'),
+    ],
+)
+def test_settings_that_are_no_finite_numbers_are_refused(options, words):
+    with pytest.raises(DecoderError, match=words):
+        DecoderSettings(**options)
+
+
+@pytest.mark.parametrize('name', sorted(set(DECODERS) - set(WITH_LABELS)))
+def test_decoders_without_labels_refuse_several_classes_of_objects(name):
+    chosen = DecoderSettings(name, weights=(1.0, 1.0, 1.0))
+    with pytest.raises(DecoderError, match='cannot tell the object classes .2, 3. apart'):
+        check_decoder(chosen, np.array([1, 2, 3]), [2, 3])

@@ -184,3 +184,15 @@ def test_a_block_that_does_not_exist_gives_a_clear_error(three_blocks):
 def test_blocks_that_do_not_fit_each_other_give_a_clear_error(three_blocks):
     with pytest.raises(ArchitectureError, match=r'Block 2 reads 5 channels, but block 1 has 4'):
         Encoder([three_blocks[0], three_blocks[2]])
+
+
+def test_activations_come_in_the_order_asked(three_blocks):
+    encoder, features = Encoder(three_blocks), image(3, 15, 17)
+    asked = [3, 1, 2, 1]
+    for number, result in zip(asked, encoder.activations(features, asked), strict=True):
+        assert torch.equal(result, encoder.activations(features, [number])[0])
+
+
+def test_asking_for_no_block_gives_a_clear_error(three_blocks):
+    with pytest.raises(ArchitectureError, match='name at least one'):
+        Encoder(three_blocks).activations(torch.zeros(3, 9, 9), [])

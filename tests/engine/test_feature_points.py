@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_flim.engine import candidates
 from napari_flim.engine.feature_points import choose_feature_points
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.normalization import Normalization
@@ -113,3 +114,12 @@ def test_volumes_have_points_too():
     markers = MarkerSet.from_labels(labels)
     (points,) = choose_feature_points([image(1, 10, 11, 12)], [markers], NOTHING)
     assert np.bincount(points.classes).tolist() == [0, 1, 3]
+
+
+def test_a_huge_marker_is_compared_at_evenly_spaced_voxels_only(monkeypatch):
+    monkeypatch.setattr(candidates, 'LARGEST_MARKER', 10)
+    labels = np.zeros((12, 60), int)
+    labels[3, 4:44] = 2
+    markers = MarkerSet.from_labels(labels)
+    (points,) = choose_feature_points([image(1, 12, 60)], [markers], NOTHING, on_objects=40)
+    assert points.coordinates[:, 1].tolist() == list(range(4, 44, 4))

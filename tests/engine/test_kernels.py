@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_flim.engine.architecture import Block
-from napari_flim.engine.kernels import KernelBank, LearnedBlock, rebase
+from napari_flim.engine.kernels import KernelBank, rebase
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.operations import convolve
 from napari_flim.errors import KernelError
@@ -168,9 +167,12 @@ def test_rebasing_keeps_the_origin_of_kernels():
     assert result.weights.dtype == result.bias.dtype == np.float32
 
 
-def test_a_block_keeps_its_normalization_when_its_kernels_are_replaced():
-    nothing = Normalization(np.zeros(2, np.float32), np.ones(2, np.float32))
-    block = LearnedBlock(Block(), nothing, make_bank())
-    few = block.bank.keep([0])
-    assert block.rebased(few).bank is few
-    assert block.rebased(few).normalization is nothing
+def test_a_bank_holds_copies_that_cannot_be_written():
+    weights, classes = np.ones((2, 1, 3, 3), np.float32), np.array([1, 2])
+    bank = KernelBank.from_weights(weights, classes)
+    weights[:], classes[:] = 7, 7
+    assert bank.weights.max() == 1
+    assert bank.classes.tolist() == [1, 2]
+    for name in FIELDS:
+        with pytest.raises(ValueError, match='read-only'):
+            getattr(bank, name)[0] = 0

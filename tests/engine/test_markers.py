@@ -225,3 +225,22 @@ def test_each_axis_of_a_grid_has_its_own_stride():
     markers = MarkerSet.from_points(np.array([[3, 3, 3]]), np.array([1]), (9, 9, 9))
     assert markers.on_grid((1, 2, 4), (9, 5, 3)).coordinates.tolist() == [[3, 2, 1]]
     assert markers.on_grid((1, 2, 4), (9, 5, 3)).shape == (9, 5, 3)
+
+
+def test_markers_hold_copies_that_cannot_be_written():
+    arrays = [np.array([[0, 1], [2, 3]]), np.array([1, 2]), np.array([0, 1])]
+    markers = MarkerSet(*arrays, (4, 4))
+    for array in arrays:
+        array[:] = 3
+    assert markers.coordinates.tolist() == [[0, 1], [2, 3]]
+    assert markers.classes.tolist() == [1, 2]
+    assert markers.markers.tolist() == [0, 1]
+    with pytest.raises(ValueError, match='read-only'):
+        markers.classes[0] = 5
+
+
+@pytest.mark.parametrize(('across', 'count'), [(False, 2), (True, 1)])
+def test_touching_strokes_of_a_stack_join_as_those_of_one_image(across, count):
+    labels = np.array([[[1, 1, 2, 2, 0]], [[0, 2, 2, 1, 1]]])
+    stack = MarkerSet.from_stack(labels, 2, across_classes=across)
+    assert [markers.count for markers in stack] == [count, count]

@@ -121,7 +121,7 @@ def test_chosen_channels_are_used_in_their_order():
     assert replace(SCALED, channels=(2, 0)).features(4, 2) == 2
 
 
-@pytest.mark.parametrize('channels', [(4,), (0, 7), (-1,)])
+@pytest.mark.parametrize('channels', [(4,), (0, 7)])
 def test_channels_that_do_not_exist_give_a_clear_error(channels):
     image = read_array(noise(4, 5, 6), 'CYX')
     with pytest.raises(ImageError, match='has channels 0 to 3'):
@@ -165,7 +165,6 @@ def test_every_type_of_number_is_read(kind, dtype):
     result = InputTransform(kind, window=(0.0, 200.0), scales=(1.0,)).apply(grey(values))
     assert result.dtype == torch.float32
     assert torch.isfinite(result).all()
-    # LibIFT reads 0 and 1 as two of 256 levels, which have one colour.
     assert result[0].std() > 0
 
 
@@ -305,7 +304,7 @@ def test_inputs_are_named_by_words(text, kind, fixed):
         ('window:a,b', 'window:LOW,HIGH'),
         ('window:3,3', 'The window 3.0, 3.0 is empty'),
         ('window:5,1', 'The window 5.0, 1.0 is empty'),
-        ('window:nan,1', 'is empty'),
+        ('window:nan,1', 'window holds nan; expected finite'),
     ],
 )
 def test_inputs_that_cannot_be_understood_give_a_clear_error(text, message):
@@ -319,9 +318,58 @@ def test_inputs_that_cannot_be_understood_give_a_clear_error(text, message):
         ({'kind': 'hsv'}, "no input 'hsv'; choose one of auto, lab"),
         ({'window': (1.0, np.inf)}, 'window'),
         ({'scales': (0.0,)}, 'between 0 and 100'),
-        ({'scales': (1.0, np.nan)}, 'between 0 and 100'),
+        ({'scales': (1.0, np.nan)}, 'scales holds nan; expected finite'),
+        ({'scales': ('1',)}, "scales holds '1'; expected numbers"),
+        ({'channels': (-1,)}, 'channels holds -1; expected whole numbers from 0'),
+        ({'channels': (True,)}, 'channels holds True'),
+        ({'channels': (0.5,)}, 'channels holds 0.5'),
+        ({'percentiles': (0.1, 250)}, '0.1, 250.0 were given; expected two from 0 to 100'),
+        ({'percentiles': (99, 1)}, 'expected two from 0 to 100'),
+        ({'percentiles': (1,)}, 'expected pairs'),
+        ({'ranges': ((0, 'x'),)}, "ranges holds 'x'"),
+        ({'ranges': ((0, 1, 2),)}, 'expected pairs'),
     ],
 )
 def test_an_impossible_transform_gives_a_clear_error(options, message):
     with pytest.raises(ImageError, match=message):
         InputTransform(**options)
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_ranges_must_be_as_many_as_the_used_channels(number):
+    image = read_array(noise(4, 5, 6), 'CYX')
+    transform = replace(SCALED, channels=(0, 2), ranges=((0.0, 1.0),) * number)
+    with pytest.raises(ImageError, match=f'{number} intensity ranges were given for 2 channels'):
+        transform.apply(image)
+
+
+@pytest.mark.parametrize('kind', ['lab', 'libift'])
+def test_colours_are_converted_together_or_not_at_all(kind):
+    image = read_array(noise(5, 6, 3), 'YXS')
+    with pytest.raises(ImageError, match=f'{kind} converts colours and cannot use channels .0,.'):
+        InputTransform(kind, channels=(0,)).resolved([image])
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('kind', [*GREY_KINDS, 'lab'])
+@pytest.mark.filterwarnings('ignore::napari_flim.errors.FlimWarning')
+def test_what_is_no_finite_number_is_read_as_dark_in_every_kind(kind, value):
+    shape, axes = ((9, 10, 3), 'YXS') if kind == 'lab' else ((9, 10), 'YX')
+    values = noise(*shape)
+    values[0, 0] = 0.0
+    values[1, 1] = 1.0
+    spoiled = values.copy()
+    values[4, 5], spoiled[4, 5] = 0.0, value
+    transform = InputTransform(
+        kind, window=(0.0, 1.0), scales=(1.0,), ranges=((0.0, 1.0),) if kind != 'lab' else None
+    )
+    dark, unknown = (transform.apply(read_array(v, axes)) for v in (values, spoiled))
+    torch.testing.assert_close(unknown, dark)
+
+
+def test_numbers_of_numpy_become_plain_numbers():
+    transform = InputTransform(
+        'scaled', channels=(np.int64(1),), scales=(np.float32(2),), ranges=([np.float64(0), 1],)
+    )
+    assert transform == InputTransform('scaled', (1,), scales=(2.0,), ranges=((0.0, 1.0),))
+    assert {type(transform.channels[0]), type(transform.scales[0])} == {int, float}

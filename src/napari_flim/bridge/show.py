@@ -35,8 +35,8 @@ class Shown:
     objects: NDArray[Any]
 
 
-CLASS_COLOURS: dict[int | None, str] = {None: 'transparent', 1: '#5a8cbf', 2: '#ff8c00'}
-"""Colours of marker classes; anything else is not drawn."""
+CLASS_COLOURS = {1: (0.35, 0.55, 0.75), 2: (1.0, 0.55, 0.0)}
+"""Red, green and blue of the background and the object, in [0, 1]."""
 
 
 def add_layers(viewer: ViewerModel, shown: Shown) -> None:
@@ -55,7 +55,9 @@ def add_layers(viewer: ViewerModel, shown: Shown) -> None:
         **spatial,
     )
     viewer.add_labels(shown.objects, name=f'{shown.name} objects', opacity=0.5, **spatial)
-    colours = DirectLabelColormap(color_dict=CLASS_COLOURS)
+    drawn: dict[int | None, Any] = dict(CLASS_COLOURS.items())
+    drawn[None] = 'transparent'
+    colours = DirectLabelColormap(color_dict=drawn)
     viewer.add_labels(shown.markers, name=f'{shown.name} markers', colormap=colours, **spatial)
 
 

@@ -12,14 +12,15 @@ from napari_flim.cli.console import say
 from napari_flim.engine.architecture import PRESETS
 from napari_flim.engine.decoders import DecoderSettings
 from napari_flim.engine.markers import MarkerSet
-from napari_flim.engine.preprocessing import parse_input
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.errors import FileError
 from napari_flim.io.images import TIFFS
 from napari_flim.io.lids_architecture import read_architecture, write_architecture
 from napari_flim.io.lids_model import read_lids_model, write_lids_model
 from napari_flim.io.lids_taps import TapOrder
 from napari_flim.io.results import read_labels, write_labels
 from napari_flim.io.seeds import read_seeds, seeds_to_markers, write_seeds
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel, load_model, model_from_settings, settings_of
 
 COLUMNS: dict[int, Literal[4, 5]] = {4: 4, 5: 5}
 ORDERS: dict[str, TapOrder] = {'raster': 'raster', 'centre_first': 'centre_first'}
@@ -77,22 +78,28 @@ def _kind(source: Path, target: Path) -> str:
 
 def _write_folder(model: FlimModel, folder: Path, tap_order: str) -> None:
     order = ORDERS.get(tap_order, 'raster')
-    settings = {'input': model.transform.kind, 'rgb': model.rgb, 'channels': model.channels}
-    write_lids_model(folder, model.architecture, model.blocks, tap_order=order, settings=settings)
+    write_lids_model(
+        folder, model.architecture, model.blocks, tap_order=order, settings=settings_of(model)
+    )
 
 
 def _read_folder(folder: Path, tap_order: str) -> FlimModel:
     """A model of a LIDS folder; without our own settings it reads LibIFT's Lab colours."""
     lids = read_lids_model(folder, tap_order=ORDERS.get(tap_order, 'auto'))
-    known = all(block.bank.classes.min() > 0 for block in lids.blocks[-1:])
-    settings = lids.settings
-    transform, _ = parse_input(settings.get('input', 'libift'))
+    if lids.settings:
+        try:
+            return model_from_settings(lids.blocks, lids.architecture, lids.settings)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(
+                f'The settings in {folder / "napari_flim.json"} do not fit the model ({error}); '
+                'delete that file to read the folder as one of LibIFT.'
+            ) from error
+    known = lids.blocks[-1].bank.classes.min() > 0
     return FlimModel(
-        transform=transform,
+        transform=InputTransform('libift'),
         blocks=lids.blocks,
         epsilon=lids.architecture.epsilon,
+        intrinsic_atrous=lids.architecture.intrinsic_atrous,
         decoder=DecoderSettings('mean' if known else 'tristate'),
-        rgb=bool(settings.get('rgb', lids.blocks[0].bank.ndim == 2)),
-        channels=int(settings.get('channels', 3 if lids.blocks[0].bank.ndim == 2 else 1)),
         provenance={'lids_folder': folder.name},
     )

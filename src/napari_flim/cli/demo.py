@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from skimage.segmentation import find_boundaries
 
-from napari_flim.bridge.show import Shown, show
+from napari_flim.bridge.show import CLASS_COLOURS, Shown, show
 from napari_flim.cli.console import results, run_job, say
 from napari_flim.engine.architecture import preset
 from napari_flim.engine.image import read_array
@@ -22,11 +22,9 @@ from napari_flim.engine.markers import MarkerSet
 from napari_flim.errors import FileError
 from napari_flim.io.atomic import write_atomically
 from napari_flim.io.results import write_labels, write_saliency
-from napari_flim.model import FlimModel, learn_model
+from napari_flim.model import FlimModel
 from napari_flim.samples import SAMPLES, Sample
-
-CLASS_COLOURS = [(0.35, 0.55, 0.75), (1.0, 0.55, 0.0)]
-"""Background and object markers in pictures."""
+from napari_flim.training import learn_model
 
 
 def run(out: Path, window: bool) -> None:
@@ -95,10 +93,10 @@ def picture(result: Shown) -> NDArray[np.uint8]:
     if base.ndim == 2:
         base = np.repeat(base[..., None], 3, axis=2)
     marked = base.copy()
-    for number, colour in enumerate(CLASS_COLOURS, start=1):
+    for number, colour in CLASS_COLOURS.items():
         marked[markers == number] = 0.4 * marked[markers == number] + 0.6 * np.array(colour)
     outlined = base.copy()
-    outlined[find_boundaries(objects)] = CLASS_COLOURS[1]
+    outlined[find_boundaries(objects)] = CLASS_COLOURS[2]
     grey = np.repeat(saliency[..., None], 3, axis=2)
     together = np.concatenate([marked, grey, outlined], axis=1)
     pixels: NDArray[np.uint8] = (np.clip(together, 0, 1) * 255).round().astype(np.uint8)

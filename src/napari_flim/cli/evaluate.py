@@ -31,9 +31,11 @@ COLUMNS = {
 def run(truth: Path, predictions: Path, json_file: Path | None, debug: bool) -> None:
     """Print a table of all pairs, and write every measure to a file if asked."""
     with usage():
-        pairs = _pair(truth, predictions)
+        pairs, missing = _pair(truth, predictions)
     scores: dict[str, Scores] = {}
-    failed = 0
+    for name in missing:
+        complain(f'{name}: no prediction in {predictions}; it is not part of the means.')
+    failed = len(missing)
     with bars() as shown:
         task = shown.add_task('comparing', total=len(pairs))
         for name, (truth_file, prediction) in pairs.items():
@@ -62,7 +64,7 @@ def run(truth: Path, predictions: Path, json_file: Path | None, debug: bool) -> 
         raise typer.Exit(FAILED)
 
 
-def _pair(truth: Path, predictions: Path) -> dict[str, tuple[Path, Path]]:
+def _pair(truth: Path, predictions: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     truths = {stem(path): path for path in list_images([truth])}
     found = {stem(path): path for path in list_images([predictions])}
     pairs = {}
@@ -75,9 +77,7 @@ def _pair(truth: Path, predictions: Path) -> dict[str, tuple[Path, Path]]:
             f'No file in {predictions} belongs to one in {truth}; expected, for example, '
             f'{next(iter(truths))}_labels.tif.'
         )
-    if len(pairs) < len(truths):
-        say(f'{len(truths) - len(pairs)} of {len(truths)} truths have no prediction.')
-    return pairs
+    return pairs, [name for name in truths if name not in pairs]
 
 
 def _compare(name: str, truth: Path, prediction: Path, folder: Path) -> Scores:
@@ -85,7 +85,9 @@ def _compare(name: str, truth: Path, prediction: Path, folder: Path) -> Scores:
     saliency = None
     if saliency_file.is_file():
         data = read_image(saliency_file).data
-        saliency = np.clip(data.max(axis=0), 0, 1)
+        saliency = data.max(axis=0)
+        if saliency.dtype.kind == 'f':
+            saliency = np.clip(saliency, 0, 1)
     return evaluate(read_labels(prediction) > 0, read_labels(truth) > 0, saliency)
 
 

@@ -11,13 +11,13 @@ from napari_flim.api import resolve_architecture
 from napari_flim.cli.console import FAILED, complain, run_job, say, usage
 from napari_flim.engine.decoders import DecoderSettings
 from napari_flim.engine.image import Image
-from napari_flim.engine.learning import LearningOptions
 from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import parse_input
-from napari_flim.errors import FlimError, MarkerError
-from napari_flim.io.images import list_images, read_image, stem
-from napari_flim.io.markers import find_marker_file, read_markers
-from napari_flim.model import learn_model
+from napari_flim.errors import FileError, FlimError, MarkerError
+from napari_flim.io.images import list_images, read_images, stem
+from napari_flim.io.markers import find_marker_file, read_marker_stack, read_markers
+from napari_flim.training import learn_model
 
 
 def run(
@@ -39,7 +39,12 @@ def run(
         architecture.check_block(block or len(architecture))
         transform, fixed = parse_input(input_name)
         pairs = _pair(images, markers)
+        if not out.parent.is_dir():
+            raise FileError(f'The folder {out.parent} for {out.name} does not exist; create it.')
     libift = transform.kind == 'libift'
+    if libift:
+        # LibIFT learns in the order of the sorted names of the marker files.
+        pairs = sorted(pairs, key=lambda pair: pair[1].name)
     read, marked, failed = _read(pairs, axes, across_classes=libift, debug=debug)
     job = learn_model(
         read,
@@ -49,7 +54,6 @@ def run(
         fixed_ranges=fixed,
         decoder=settings,
         options=LearningOptions(seed=seed),
-        libift=libift,
     )
     model = run_job(job, 'learning')
     model.save(out)
@@ -61,15 +65,16 @@ def run(
 
 
 def _pair(images: Sequence[Path], markers: Path) -> list[tuple[Path, Path]]:
-    found = [(path, find_marker_file(markers, stem(path))) for path in list_images(images)]
-    pairs = [(path, marker) for path, marker in found if marker is not None and marker != path]
+    paths = list_images(images)
+    found = [(path, find_marker_file(markers, path)) for path in paths]
+    pairs = [(path, marker) for path, marker in found if marker is not None]
     if not pairs:
         raise MarkerError(
-            f'None of the {len(found)} images has a marker file in {markers}; expected, for '
-            f'example, {stem(found[0][0])}.tif or {stem(found[0][0])}-seeds.txt there.'
+            f'None of the {len(paths)} images has a marker file in {markers}; expected, for '
+            f'example, {stem(paths[0])}.tif or {stem(paths[0])}-seeds.txt there.'
         )
-    if len(pairs) < len(found):
-        say(f'{len(found) - len(pairs)} of {len(found)} images have no markers and are not used.')
+    if len(pairs) < len(paths):
+        say(f'{len(paths) - len(pairs)} of {len(paths)} images have no markers and are not used.')
     return pairs
 
 
@@ -77,24 +82,41 @@ def _read(
     pairs: Sequence[tuple[Path, Path]], axes: str | None, *, across_classes: bool, debug: bool
 ) -> tuple[list[Image], list[MarkerSet], int]:
     """Images with markers; a pair that cannot be read is named and left out."""
-    images, marked, failed = [], [], 0
+    images: list[Image] = []
+    marked: list[MarkerSet] = []
+    failed = 0
     for path, marker in pairs:
         try:
-            image = read_image(path, axes)
-            markers = read_markers(marker, image.shape, across_classes=across_classes)
+            read, found = _read_pair(path, marker, axes, across_classes=across_classes)
         except FlimError as error:
             if debug:
                 raise
             complain(str(error))
             failed += 1
             continue
-        counts = ', '.join(
-            f'{n} voxels of {"background" if c == 1 else f"class {c}"}'
-            for c, n in markers.class_counts.items()
-        )
-        say(f'{path.name}: {image.describe()}; {markers.count} markers, {counts}')
-        images.append(image)
-        marked.append(markers)
+        for image, markers in zip(read, found, strict=True):
+            if len(markers):
+                say(f'{image.name}: {image.describe()}; {_count(markers)}')
+                images.append(image)
+                marked.append(markers)
     if not images:
-        raise MarkerError(f'None of the {len(pairs)} images with markers could be read.')
+        raise MarkerError(f'None of the {len(pairs)} images with marker files has usable markers.')
     return images, marked, failed
+
+
+def _read_pair(
+    path: Path, marker: Path, axes: str | None, *, across_classes: bool
+) -> tuple[list[Image], list[MarkerSet]]:
+    images = read_images(path, axes)
+    shape = images[0].shape
+    if len(images) == 1:
+        return images, [read_markers(marker, shape, across_classes=across_classes)]
+    return images, read_marker_stack(marker, shape, len(images), across_classes=across_classes)
+
+
+def _count(markers: MarkerSet) -> str:
+    counts = ', '.join(
+        f'{n} voxels of {"background" if c == 1 else f"class {c}"}'
+        for c, n in markers.class_counts.items()
+    )
+    return f'{markers.count} markers, {counts}'

@@ -28,7 +28,7 @@ def run(
     """Write objects (and saliency) of every image; name the files that fail and go on."""
     model = load_model(model_file)
     with usage():
-        paths = list_images(images)
+        paths = _without_results(list_images(images), out)
         model = model.with_decoder(decoder, **({} if block is None else {'block': block}))
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,18 @@ def run(
     say(f'{len(paths) - failed} of {len(paths)} files are segmented in {out}.')
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _without_results(paths: Sequence[Path], out: Path) -> list[Path]:
+    """The images without earlier results, where these go to the folder of the images."""
+    kept = []
+    for path in paths:
+        result = path.stem.endswith(('_labels', '_saliency')) and path.suffix == '.tif'
+        if not (result and out.is_dir() and path.parent.samefile(out)):
+            kept.append(path)
+    if len(kept) < len(paths):
+        say(f'{len(paths) - len(kept)} results of earlier runs in {out} are not segmented.')
+    return kept
 
 
 def _segment_file(

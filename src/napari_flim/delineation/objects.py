@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,21 +35,22 @@ class ObjectSettings:
     fill_holes: bool = True
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
+        number = isinstance(self.threshold, int | float) and 0 <= self.threshold <= 1
+        if self.threshold is not None and not number:
             raise DecoderError(
                 f'The threshold is {self.threshold!r}; expected a saliency from 0 to 1, '
                 "or none for Otsu's."
             )
-        if not (isinstance(self.smallest, int) and 0 <= self.smallest < math.inf):
+        if not isinstance(self.smallest, int) or self.smallest < 0:
             raise DecoderError(
                 f'The smallest object is {self.smallest!r}; expected a number of voxels.'
             )
 
 
-def object_mask(
+def above_threshold(
     saliency: NDArray[np.floating], settings: ObjectSettings = ObjectSettings()
 ) -> NDArray[np.bool_]:
-    """Which voxels of a saliency map are object.
+    """Which voxels of a saliency map are salient; none of a constant map.
 
     Parameters
     ----------
@@ -59,12 +60,17 @@ def object_mask(
     Returns
     -------
     (\\*S) bool array
-        All False for a constant map.
     """
     if saliency.min() == saliency.max():
         return np.zeros(saliency.shape, dtype=bool)
     cut = threshold_otsu(saliency.ravel()) if settings.threshold is None else settings.threshold
-    mask: NDArray[np.bool_] = saliency > cut
+    return np.asarray(saliency > cut)
+
+
+def clean_up(
+    mask: NDArray[np.bool_], settings: ObjectSettings = ObjectSettings()
+) -> NDArray[np.bool_]:
+    """A mask with holes filled and small objects removed: (\\*S) bool."""
     if settings.fill_holes:
         mask = ndimage.binary_fill_holes(mask)
     if settings.smallest > 1:
@@ -73,22 +79,32 @@ def object_mask(
 
 
 def class_map(
-    saliency: NDArray[np.floating], settings: ObjectSettings = ObjectSettings()
-) -> NDArray[np.uint8]:
-    """Class of every voxel: 1 background, 2.. the object class of highest saliency.
+    saliency: NDArray[np.floating],
+    classes: Sequence[int],
+    settings: ObjectSettings = ObjectSettings(),
+) -> NDArray[np.int32]:
+    """Class of every voxel: 1 background, or the object class of highest saliency.
 
     Parameters
     ----------
-    saliency : (L, \\*S) float array
-        One map for each object class.
+    saliency : (L, \\*S) float array in [0, 1]
+        One map for each object class, on a common scale.
+    classes : sequence of int
+        Number of each class, from 2.
+    settings : ObjectSettings
+        Each map has its own threshold; holes are filled and small objects removed after every
+        voxel has got its class.
     """
-    masks = np.stack([object_mask(one, settings) for one in saliency])
-    strongest = np.where(masks, saliency, -1.0).argmax(axis=0) + 2
-    classes: NDArray[np.uint8] = np.where(masks.any(axis=0), strongest, 1).astype(np.uint8)
-    return classes
+    salient = np.stack([above_threshold(one, settings) for one in saliency])
+    strongest = np.where(salient, saliency, -1.0).argmax(axis=0)
+    result = np.ones(saliency.shape[1:], dtype=np.int32)
+    for index, number in enumerate(classes):
+        own = clean_up(salient.any(axis=0) & (strongest == index), settings)
+        result[own & (result == 1)] = number
+    return result
 
 
-def separate_objects(classes: NDArray[np.uint8]) -> NDArray[np.int32]:
+def separate_objects(classes: NDArray[np.integer]) -> NDArray[np.int32]:
     """Number the connected components of every object class.
 
     Parameters
@@ -103,7 +119,7 @@ def separate_objects(classes: NDArray[np.uint8]) -> NDArray[np.int32]:
 
     Examples
     --------
-    >>> separate_objects(np.array([[2, 1, 2, 3]], dtype=np.uint8))
+    >>> separate_objects(np.array([[2, 1, 2, 3]]))
     array([[1, 0, 2, 3]], dtype=int32)
     """
     return np.asarray(label(classes, background=1, connectivity=classes.ndim), dtype=np.int32)

@@ -40,7 +40,7 @@ class Block:
     kernels_per_image : int
         Largest number of candidates that one image may contribute.
     channels : int
-        Largest number of kernels the block keeps.
+        Largest number of kernels the block keeps; every marked class keeps at least one.
     pooling : {'none', 'max', 'average', 'min'}
     pool_size : int or tuple of int
         Odd pooling window along each axis.

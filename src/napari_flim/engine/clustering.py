@@ -188,7 +188,8 @@ def principal_axes(vectors: Floats, wanted: int, epsilon: float) -> Floats:
     """
     spread = vectors.std(axis=0) + epsilon
     scaled = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    _, values, axes = np.linalg.svd(scaled, full_matrices=False)
+    with _thread_pools().limit(limits=1, user_api='blas'):
+        _, values, axes = np.linalg.svd(scaled, full_matrices=False)
     rank = int((values > values[0] * 1e-10).sum()) if values[0] > 0 else 1
     axes = axes[: min(wanted, rank)]
     skew = ((vectors @ axes.T) ** 3).sum(axis=0)

@@ -10,6 +10,7 @@ their sources: docs/methods.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,12 @@ class DecoderSettings:
         ``hybrid``.
     weights : tuple of float
         One for each channel, for ``manual``.
+    by_sum : bool
+        Compare sums of channels in ``mean``, as the lecture prints it, instead of means; the class
+        with more kernels then tends to win.
+    full_disk : bool
+        Divide by the whole disk in ``probability`` also at the border, as LibIFT does, instead of
+        by the voxels inside the image.
 
     Raises
     ------
@@ -55,6 +62,8 @@ class DecoderSettings:
     ratio: float = 1.0
     band: float = 1.0
     weights: tuple[float, ...] = ()
+    by_sum: bool = False
+    full_disk: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in DECODERS:
@@ -65,7 +74,11 @@ class DecoderSettings:
             raise DecoderError(
                 f'Block {self.block!r} was asked for; give a number from 1, or 0 for the last.'
             )
-        object.__setattr__(self, 'weights', tuple(float(w) for w in self.weights))
+        for name in ('ratio', 'band'):
+            object.__setattr__(self, name, _finite(name, getattr(self, name)))
+        object.__setattr__(self, 'weights', tuple(_finite('weights', w) for w in self.weights))
+        if self.name == 'manual' and not self.weights:
+            raise DecoderError('The decoder manual has no weights; give one for each kernel.')
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,22 +130,52 @@ def decode(
     """
     if len(activations) != len(classes):
         raise DecoderError(f'{len(activations)} channels came with {len(classes)} classes.')
+    check_decoder(settings, classes, object_classes)
     decoder = DECODERS[settings.name]
     scaled = scale_channels(activations, decoder.stretched)
     maps, weights = [], []
     for number in object_classes:
         is_object = torch.from_numpy(np.asarray(classes) == number)
-        if decoder.needs_labels and not (is_object.any() and (~is_object).any()):
-            raise DecoderError(
-                f'The decoder {settings.name!r} compares kernels of the object with others, but '
-                f'{"no" if not is_object.any() else "every"} kernel of this block belongs to '
-                f'class {number}. Keep kernels of both, or use the decoder tristate.'
-            )
         decoded = decoder.function(scaled, is_object.to(activations.device), settings)
         maps.append(decoded.saliency)
         weights.append(decoded.weights)
     kept = [w for w in weights if w is not None]
     return Decoded(torch.cat(maps), torch.stack(kept) if kept else None)
+
+
+def check_decoder(
+    settings: DecoderSettings, classes: NDArray[np.integer], object_classes: Sequence[int]
+) -> None:
+    """Raise `DecoderError` unless the decoder can work with kernels of these classes.
+
+    Parameters
+    ----------
+    settings : DecoderSettings
+    classes : (K,) int array
+        Class of each kernel of the decoded block.
+    object_classes : sequence of int
+    """
+    if settings.name == 'manual' and len(settings.weights) != len(classes):
+        raise DecoderError(
+            f'{len(settings.weights)} weights were given for {len(classes)} channels; '
+            'give one weight for each kernel of the decoded block.'
+        )
+    if not DECODERS[settings.name].needs_labels:
+        if len(object_classes) > 1:
+            raise DecoderError(
+                f'The decoder {settings.name!r} cannot tell the object classes '
+                f'{list(object_classes)} apart; use mean, probability, label, label_balanced or '
+                'hybrid, or mark one class of objects.'
+            )
+        return
+    for number in object_classes:
+        share = (np.asarray(classes) == number).mean()
+        if share in (0, 1):
+            raise DecoderError(
+                f'The decoder {settings.name!r} compares kernels of the object with others, but '
+                f'{"every" if share else "no"} kernel of this block belongs to class {number}. '
+                'Keep kernels of both, or use the decoder tristate.'
+            )
 
 
 def scale_channels(activations: torch.Tensor, stretched: bool) -> torch.Tensor:
@@ -155,6 +198,8 @@ def _mean_per_voxel(
     """
     own = channels[is_object].sum(dim=0, keepdim=True)
     other = channels[~is_object].sum(dim=0, keepdim=True)
+    if settings.by_sum:
+        return Decoded(own * (_disk_sum(own - other) > 0))
     difference = own / is_object.sum() - other / (~is_object).sum()
     return Decoded(own * (_disk_sum(difference) > 0))
 
@@ -169,15 +214,15 @@ def _probability(
     """
     exact = channels.double()
     inside = _disk_sum(torch.ones_like(exact[:1]))
-    full = float(3 ** (channels.ndim - 1))
+    disk = float(3 ** (channels.ndim - 1)) if settings.full_disk else inside
     distances = []
     for member in (is_object, ~is_object):
         count = int(member.sum())
         total = _disk_sum(exact[member].sum(dim=0, keepdim=True))
         squares = _disk_sum((exact[member] ** 2).sum(dim=0, keepdim=True))
-        mean = total / (count * full)
+        mean = total / (count * disk)
         spread = squares - 2 * mean * total + count * inside * mean**2
-        variance = spread / (count * full)
+        variance = spread / (count * disk)
         variance = torch.where(variance <= SMALLEST_VARIANCE, 1.0, variance)
         distances.append((exact - mean) ** 2 / variance)
     to_object, to_other = distances
@@ -205,7 +250,7 @@ def _original(
     channels: torch.Tensor, is_object: torch.Tensor, settings: DecoderSettings
 ) -> Decoded:
     """The first published rule: a low mean makes a channel object, a high mean background."""
-    low, high, _ = _by_mean(channels, settings.band)
+    low, high = _by_mean(channels, settings.band)
     return _weighted(channels, low.float() - high.float())
 
 
@@ -240,11 +285,6 @@ def _attention(
 
 def _manual(channels: torch.Tensor, is_object: torch.Tensor, settings: DecoderSettings) -> Decoded:
     """The weights of the settings."""
-    if len(settings.weights) != len(channels):
-        raise DecoderError(
-            f'{len(settings.weights)} weights were given for {len(channels)} channels; '
-            'give one weight for each kernel of the decoded block.'
-        )
     return _weighted(channels, torch.tensor(settings.weights, device=channels.device))
 
 
@@ -255,24 +295,22 @@ def _weighted(channels: torch.Tensor, weights: torch.Tensor) -> Decoded:
     return Decoded(saliency.clamp_(min=0), weights)
 
 
-def _by_mean(
-    channels: torch.Tensor, band: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Which channels have a clearly low, or clearly high, mean; and which are alive."""
+def _by_mean(channels: torch.Tensor, band: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which channels have a clearly low, and which a clearly high, mean."""
     flat = channels.flatten(1)
     alive = flat.amax(dim=1) > 0
     means = flat.mean(dim=1, dtype=torch.float64)
     if not alive.any():
-        return alive, alive, alive
+        return alive, alive
     threshold = otsu_of_values(means[alive].numpy(force=True))
     width = band * means[alive].std(correction=0)
-    return (means <= threshold - width) & alive, (means >= threshold + width) & alive, alive
+    return (means <= threshold - width) & alive, (means >= threshold + width) & alive
 
 
 def _tristate_weights(channels: torch.Tensor, band: float) -> torch.Tensor:
-    low, high, alive = _by_mean(channels, band)
+    low, high = _by_mean(channels, band)
     weights = torch.zeros(len(channels), device=channels.device)
-    for index in torch.nonzero((low | high) & alive).flatten().tolist():
+    for index in torch.nonzero(low | high).flatten().tolist():
         values = channels[index].flatten().numpy(force=True)
         share = float((values > threshold_otsu(values)).mean())
         if high[index] and share > 0.2:
@@ -286,6 +324,12 @@ def _disk_sum(maps: torch.Tensor) -> torch.Tensor:
     """Sum over the disk of radius root 2 (9 pixels) or ball of radius root 3 (27 voxels)."""
     ndim = maps.ndim - 1
     return pool(maps, (3,) * ndim, (1,) * ndim, 'average') * float(3**ndim)
+
+
+def _finite(name: str, value: object) -> float:
+    if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise DecoderError(f'{name} is {value!r}; expected a finite number.')
+    return float(value)
 
 
 def _minmax(values: torch.Tensor) -> torch.Tensor:

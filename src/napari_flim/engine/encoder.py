@@ -104,24 +104,28 @@ class Encoder(nn.Module):
         features : (C, \\*S) tensor
             What the input transform made of an image; left as it is.
         blocks : sequence of int
-            Block numbers from 1, ascending.
+            Block numbers from 1, at least one.
 
         Returns
         -------
         list of (K, \\*S') tensors
+            In the order of ``blocks``.
         """
+        if not len(blocks):
+            raise ArchitectureError('No block was asked for; name at least one.')
         if features.ndim != self.ndim + 1 or features.shape[0] != self.channels:
             raise ImageError(
                 f'Features of shape {tuple(features.shape)} were given; this encoder reads '
                 f'{self.channels} channels with {self.ndim} spatial axes.'
             )
         last = max(self.architecture.check_block(block) for block in blocks)
-        kept, wanted = [], features
+        kept: dict[int, torch.Tensor] = {}
+        wanted = features
         for number, module in enumerate(self.blocks, start=1):
             mine = number > 1 and number - 1 not in blocks
             wanted = module(wanted, overwrite=mine)
             if number in blocks:
-                kept.append(wanted)
+                kept[number] = wanted
             if number == last:
                 break
-        return kept
+        return [kept[number] for number in blocks]

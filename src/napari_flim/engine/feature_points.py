@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_flim.engine.candidates import thin_markers
 from napari_flim.engine.clustering import representatives
 from napari_flim.engine.markers import BACKGROUND, MarkerSet
 from napari_flim.engine.normalization import Normalization
@@ -50,8 +51,8 @@ def choose_feature_points(
         Every point is a marker of its own.
     """
     result = []
-    for image, (x, marked) in enumerate(zip(inputs, markers, strict=True)):
-        chosen = []
+    for image, (x, drawn) in enumerate(zip(inputs, markers, strict=True)):
+        marked, chosen = thin_markers(drawn), []
         for marker in range(marked.count):
             voxels = np.flatnonzero(marked.markers == marker)
             if not len(voxels):

@@ -22,9 +22,10 @@ class KernelBank:
     Attributes
     ----------
     weights : (K, C, \\*k) float32 array
-        Of unit norm when just learned.
+        Of unit norm when learned with statistics per channel.
     bias : (K,) float32 array
-        Zero when just learned: centring at the marker mean takes the place of a bias.
+        Zero when learned with statistics per channel: centring at the marker mean takes the
+        place of a bias.
     classes : (K,) int64 array
         Class of the marker a kernel came from: 1 background, 2.. objects, 0 unknown.
     images, markers : (K,) int64 arrays
@@ -56,7 +57,7 @@ class KernelBank:
                     f'expected {shape} for {count} kernels.'
                 )
         for name in ('weights', *shapes):
-            array = getattr(self, name).view()
+            array = getattr(self, name).copy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
@@ -167,10 +168,6 @@ class LearnedBlock:
     spec: Block
     normalization: Normalization
     bank: KernelBank
-
-    def rebased(self, bank: KernelBank) -> LearnedBlock:
-        """This block with other kernels, made for the same normalisation."""
-        return replace(self, bank=bank)
 
 
 def rebase(bank: KernelBank, old: Normalization, new: Normalization) -> KernelBank:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,12 +20,11 @@ from napari_flim.engine.candidates import (
     Candidates,
     PatchStatistics,
     cluster_markers,
-    consensus,
     marker_patches,
     patch_statistics,
     thin_markers,
-    to_bank,
 )
+from napari_flim.engine.consensus import consensus, to_bank
 from napari_flim.engine.encoder import BlockModule
 from napari_flim.engine.feature_points import choose_feature_points
 from napari_flim.engine.kernels import LearnedBlock
@@ -36,57 +34,9 @@ from napari_flim.engine.normalization import (
     marker_statistics,
     object_oversampling,
 )
+from napari_flim.engine.options import LearningOptions
 from napari_flim.errors import FlimWarning, LearningError, MarkerError
-from napari_flim.progress import Job, Progress
-
-Statistics = Literal['channel', 'coordinate', 'image']
-Representative = Literal['centroid', 'medoid']
-Method = Literal['cluster', 'bofp']
-Consensus = Literal['kmeans', 'class', 'pca']
-
-
-@dataclass(frozen=True, slots=True)
-class LearningOptions:
-    """How kernels are estimated.
-
-    Attributes
-    ----------
-    method : {'cluster', 'bofp'}
-        Clusters of patches in every block (FLIM-Cluster), or feature points chosen once on the
-        input (FLIM-BoFP, which keeps one kernel for each point and uses statistics per image).
-    statistics : {'channel', 'coordinate', 'image'}
-        Marker-based normalisation per channel, per patch coordinate over all images (the
-        lecture), or per patch coordinate over each image's own patches (FLIM-BoFP).
-    object_share : float, optional
-        Wanted share of object voxels in the statistics; by default every voxel counts once.
-    representative : {'centroid', 'medoid'}
-        What stands for a cluster: its mean, whose origin is the nearest patch, or that patch.
-    consensus : {'kmeans', 'class', 'pca'}
-        How candidates are reduced to the wanted number of channels: k-means over all (every class
-        keeps at least one kernel), k-means within each class, or principal axes.
-    seed : int
-        Two runs with the same seed give the same bits.
-    """
-
-    method: Method = 'cluster'
-    statistics: Statistics = 'channel'
-    object_share: float | None = None
-    representative: Representative = 'centroid'
-    consensus: Consensus = 'kmeans'
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        choices = {
-            'method': Method,
-            'statistics': Statistics,
-            'representative': Representative,
-            'consensus': Consensus,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in get_args(allowed):
-                raise LearningError(
-                    f'{name} is {getattr(self, name)!r}; allowed: {", ".join(get_args(allowed))}.'
-                )
+from napari_flim.progress import Job, Progress, part_of
 
 
 def learn_encoder(
@@ -131,9 +81,9 @@ def learn_encoder(
     """
     check_markers(inputs, markers)
     if options.method == 'bofp':
-        markers = choose_feature_points(
-            inputs, markers, measure(inputs, markers, architecture.epsilon), seed=options.seed
-        )
+        measured = statistics_markers or markers
+        normalization = measure(inputs, measured, architecture.epsilon, options.object_share)
+        markers = choose_feature_points(inputs, markers, normalization, seed=options.seed)
         points = sum(len(m) for m in markers)
         architecture = with_channels(architecture, [points] * len(architecture))
         options = replace(options, method='cluster', statistics='image')
@@ -157,7 +107,7 @@ def learn_encoder(
                 number=number,
                 statistics_markers=statistics_markers,
             )
-            blocks.append((yield from _counted(job, done, total)))
+            blocks.append((yield from part_of(job, done, total)))
         done += len(inputs)
         if number < len(architecture):
             module = BlockModule(blocks[number - 1])
@@ -202,7 +152,18 @@ def learn_block(
     ------
     Progress
         After every image.
+
+    Raises
+    ------
+    LearningError
+        When no kernel can be learned, or for ``method='bofp'``, which chooses its points once for
+        all blocks and therefore belongs to `learn_encoder`.
     """
+    if options.method != 'cluster':
+        raise LearningError(
+            f'One block alone cannot be learned with method {options.method!r}; '
+            'use learn_encoder, with start for the blocks that stay.'
+        )
     stride = stride or (1,) * markers[0].ndim
     pairs = zip(statistics_markers or markers, inputs, strict=True)
     measured = [m.on_grid(stride, x.shape[1:]) for m, x in pairs]
@@ -309,14 +270,3 @@ def _warn_about_flat_channels(normalization: Normalization, epsilon: float, numb
             FlimWarning,
             stacklevel=3,
         )
-
-
-def _counted(job: Job[LearnedBlock], done: int, total: int) -> Job[LearnedBlock]:
-    """The same job, with its progress counted within a longer one."""
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            block: LearnedBlock = end.value
-            return block
-        yield Progress(step.stage, done + step.done, total)

@@ -45,7 +45,7 @@ class MarkerSet:
 
     def __post_init__(self) -> None:
         for name in ('coordinates', 'classes', 'markers'):
-            array = getattr(self, name).view()
+            array = getattr(self, name).copy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
@@ -160,7 +160,7 @@ class MarkerSet:
         return cls.from_points(voxels, values, shape, across_classes=across_classes)
 
     @classmethod
-    def from_stack(cls, labels: Any, ndim: int) -> list[MarkerSet]:
+    def from_stack(cls, labels: Any, ndim: int, *, across_classes: bool = False) -> list[MarkerSet]:
         """Markers of every image of a stack.
 
         Parameters
@@ -168,13 +168,18 @@ class MarkerSet:
         labels : (T, \\*S) array of integers
         ndim : int
             Spatial rank of one image, 2 or 3.
+        across_classes : bool
+            See `from_points`.
         """
         if labels.ndim != ndim + 1:
             raise MarkerError(
                 f'A stack of markers of shape {labels.shape} was given for images with '
                 f'{ndim} axes; expected {ndim + 1} axes.'
             )
-        return [cls.from_labels(labels[index]) for index in range(labels.shape[0])]
+        return [
+            cls.from_labels(labels[index], across_classes=across_classes)
+            for index in range(labels.shape[0])
+        ]
 
     def of_class(self, number: int) -> MarkerSet:
         """Only the voxels of one class; marker numbers are kept."""

@@ -67,14 +67,26 @@ class InputTransform:
             raise ImageError(
                 f'There is no input {self.kind!r}; choose one of {", ".join(get_args(Kind))}.'
             )
+        self._set('channels', tuple(_whole('channels', c) for c in self.channels))
+        for name in ('window', 'percentiles'):
+            self._set(name, _range(name, getattr(self, name)))
+        self._set('scales', tuple(_number('scales', s) for s in self.scales))
+        if self.ranges is not None:
+            self._set('ranges', tuple(_range('ranges', pair) for pair in self.ranges))
         low, high = self.window
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if low >= high:
             raise ImageError(
                 f'The window {low}, {high} is empty; give a low and a higher intensity, '
                 'such as window:-100,300.'
             )
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ImageError(f'Percentiles {low}, {high} were given; expected two from 0 to 100.')
         if not all(0 < s < 100 for s in self.scales):
             raise ImageError(f'Scales {self.scales} were given; expected voxels between 0 and 100.')
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     def resolved(self, images: Sequence[Image], *, fixed: bool = False) -> InputTransform:
         """This transform with everything decided that depends on the training images.
@@ -128,6 +140,11 @@ class InputTransform:
         """
         data = self._select(image)
         if self.ranges is not None:
+            if len(self.ranges) != len(data):
+                raise ImageError(
+                    f'{len(self.ranges)} intensity ranges were given for {len(data)} channels of '
+                    f'{image.name}; give one for each used channel.'
+                )
             return self.ranges
         if self.kind == 'window':
             return (self.window,) * len(data)
@@ -166,7 +183,7 @@ class InputTransform:
             features = _lab(data, ranges[0][1])
         elif self.kind == 'libift':
             full = ranges[0][1]
-            grey = torch.from_numpy(np.nan_to_num(data[0].astype(np.float64)))
+            grey = torch.from_numpy(_dark_where_unknown(data[0]).astype(np.float64))
             features = heat_lab(grey * 255, 255) if full == 1 else heat_lab(grey, int(full))
         else:
             features = torch.from_numpy(_scale(data, ranges))
@@ -181,6 +198,11 @@ class InputTransform:
 
     def _select(self, image: Image) -> NDArray[Any]:
         """The used channels; also the place where an unsuitable image is refused."""
+        if self.channels and self.kind in ('lab', 'libift'):
+            raise ImageError(
+                f'The input {self.kind} converts colours and cannot use channels {self.channels} '
+                'alone; use scaled, multiscale or window.'
+            )
         if self.channels:
             if max(self.channels) >= image.channels or min(self.channels) < 0:
                 raise ImageError(
@@ -199,6 +221,26 @@ class InputTransform:
                 'Choose one channel.'
             )
         return image.data
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ImageError(f'{name} holds {value!r}; expected numbers.')
+    if not math.isfinite(value):
+        raise ImageError(f'{name} holds {value!r}; expected finite numbers.')
+    return float(value)
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ImageError(f'{name} holds {value!r}; expected whole numbers from 0 up.')
+    return int(value)
+
+
+def _range(name: str, value: object) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ImageError(f'{name} holds {value!r}; expected pairs of numbers.')
+    return _number(name, value[0]), _number(name, value[1])
 
 
 def parse_input(text: str) -> tuple[InputTransform, bool]:
@@ -247,7 +289,7 @@ def _robust_range(
         if not known.all():
             warnings.warn(
                 f'{name} holds {channel.size - int(known.sum())} voxels that are not finite '
-                'numbers; they count as the lowest intensity.',
+                'numbers; they are read as dark.',
                 FlimWarning,
                 stacklevel=4,
             )
@@ -277,11 +319,15 @@ def _scale(data: NDArray[Any], ranges: Ranges) -> NDArray[np.float32]:
 
 def _lab(data: NDArray[Any], full: float) -> torch.Tensor:
     if full in (255.0, 4095.0, 65535.0):
-        values = np.nan_to_num(data.astype(np.float32)) if data.dtype.kind == 'f' else data
+        values = _dark_where_unknown(data)
         exact = values if values.dtype == np.uint8 else values.astype(np.float32)
         return lab_norm2(torch.from_numpy(np.ascontiguousarray(exact)), int(full))
-    unit = np.nan_to_num(data.astype(np.float32) / np.float32(full))
-    return lab_norm2(torch.from_numpy(np.clip(unit, 0, 1) * 255), 255)
+    unit = np.clip(_dark_where_unknown(data).astype(np.float32) / np.float32(full), 0, 1)
+    return lab_norm2(torch.from_numpy(unit * 255), 255)
+
+
+def _dark_where_unknown(data: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isfinite(data), data, 0) if data.dtype.kind == 'f' else data
 
 
 def _highest(data: NDArray[Any]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -54,4 +55,5 @@ def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
             'Choose another place or make room there.'
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

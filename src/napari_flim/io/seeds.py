@@ -122,7 +122,8 @@ def seeds_to_markers(
     if background == 0 and len(names) > 1 and min(names) == 1:
         warnings.warn(
             f'The labels are {sorted(names)}: label 1 may mean background in this seed file. '
-            'It is taken as an object; if that is wrong, read the file with background=1.',
+            'It is taken as an object; if it is the background, write 0 for it in the file, '
+            'or read the file with background=1.',
             FlimWarning,
             stacklevel=2,
         )

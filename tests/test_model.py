@@ -1,0 +1,239 @@
+"""A model is edited, saved and applied as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_flim as flim
+from napari_flim.delineation.objects import ObjectSettings
+from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.image import read_array
+from napari_flim.engine.kernels import KernelBank
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.options import LearningOptions
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.errors import DecoderError, FlimWarning, ImageError, KernelError
+from napari_flim.model import FlimModel
+from napari_flim.progress import finish
+from napari_flim.training import learn_model
+
+TINY = flim.Architecture((flim.Block(channels=6), flim.Block(channels=6)))
+SQUARES = {2: (8, 8, 0), 4: (8, 30, 2)}
+"""Row, column and colour of a square of each object class."""
+
+
+@pytest.fixture
+def model(scene) -> FlimModel:
+    return flim.learn(scene.image, scene.markers)
+
+
+def coloured(*classes: int) -> np.ndarray:
+    """A dark noisy picture with a coloured square for each class."""
+    image = np.random.default_rng(0).normal(90, 5, (48, 48, 3))
+    for number in classes:
+        row, column, colour = SQUARES[number]
+        image[row : row + 12, column : column + 12, colour] += 120
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def painted(*classes: int) -> np.ndarray:
+    """Markers of the background, and inside the square of each class."""
+    markers = np.zeros((48, 48), np.uint8)
+    markers[30:36, 8:20] = 1
+    for number in classes:
+        row, column, _ = SQUARES[number]
+        markers[row + 4 : row + 8, column + 4 : column + 8] = number
+    return markers
+
+
+def test_an_edited_bank_of_the_last_block_is_used_at_once(model, scene) -> None:
+    bank = model.blocks[2].bank
+    edited = model.with_bank(3, bank.invert(range(len(bank))))
+    assert len(edited.blocks) == 3
+    assert (edited.activations(scene.image) != model.activations(scene.image)).any()
+    assert model.blocks[2].bank is bank
+
+
+def test_blocks_after_an_edited_bank_are_removed_with_a_warning(model, scene) -> None:
+    bank = model.blocks[0].bank
+    with pytest.warns(FlimWarning, match='Blocks 2 to 3 .* are removed; learn them again'):
+        edited = model.with_bank(1, bank.drop([0]))
+    assert len(edited.blocks) == len(edited.architecture) == 1
+    assert edited.activations(scene.image).shape[0] == len(bank) - 1
+    again = flim.learn(scene.image, scene.markers, start=edited.blocks)
+    assert again.blocks[0] is edited.blocks[0]
+    assert [b.bank.weights.shape[1] for b in again.blocks[1:]] == [
+        len(b.bank) for b in again.blocks[:2]
+    ]
+
+
+def test_a_decoder_of_a_removed_block_decodes_the_last_one_left(model, scene) -> None:
+    decoding_3 = model.with_decoder(block=3)
+    with pytest.warns(FlimWarning, match='Blocks 3 to 3'):
+        edited = decoding_3.with_bank(2, model.blocks[1].bank)
+    assert edited.decoded_block == 2
+    with pytest.warns(FlimWarning, match='Blocks 3 to 3'):
+        kept = model.with_decoder(block=1).with_bank(2, model.blocks[1].bank)
+    assert kept.decoded_block == 1
+    assert edited.saliency(scene.image).shape == scene.image.shape
+
+
+def test_reordered_kernels_give_reordered_channels_and_the_same_objects(model, scene) -> None:
+    bank = model.blocks[2].bank
+    order = np.random.default_rng(0).permutation(len(bank))
+    reordered = model.with_bank(3, bank.keep(order))
+    before, after = (m.activations(scene.image) for m in (model, reordered))
+    np.testing.assert_allclose(after, before[order], atol=1e-4)
+    np.testing.assert_array_equal(reordered.segment(scene.image), model.segment(scene.image))
+
+
+def test_reordering_an_earlier_block_also_removes_what_read_it(model) -> None:
+    bank = model.blocks[1].bank
+    with pytest.warns(FlimWarning, match='Blocks 3 to 3'):
+        edited = model.with_bank(2, bank.keep(range(len(bank))[::-1]))
+    assert len(edited.blocks) == 2
+
+
+@pytest.mark.parametrize('shape', [(4, 1, 5, 5), (4, 2, 3, 3), (4, 1, 3, 3, 3)])
+def test_kernels_of_another_geometry_are_refused_with_both_shapes(model, shape) -> None:
+    bank = KernelBank.from_weights(np.ones(shape), np.array([1, 1, 2, 2]))
+    with pytest.raises(KernelError, match=r'were given for block 1, whose .*\(1, 3, 3\)'):
+        model.with_bank(1, bank)
+
+
+def test_a_saved_model_comes_back_with_everything(scene, tmp_path: Path) -> None:
+    architecture = flim.Architecture(TINY.blocks, epsilon=0.05, intrinsic_atrous=True)
+    learned = finish(
+        learn_model(
+            [read_array(scene.image, spacing=(2.0, 1.0), name='squares')],
+            [MarkerSet.from_labels(scene.markers)],
+            architecture,
+            transform=InputTransform('multiscale', scales=(1.0, 3.0), percentiles=(1.0, 98.0)),
+            fixed_ranges=True,
+            decoder=DecoderSettings('label_balanced', block=1, ratio=0.5, band=2.0),
+            options=LearningOptions(seed=np.int64(3), object_share=np.float32(0.5)),
+        )
+    )
+    model = replace(learned, objects=ObjectSettings(0.4, smallest=20, fill_holes=False))
+    model.save(tmp_path / 'm.flim')
+    again = flim.load(tmp_path / 'm.flim')
+    assert again.transform.ranges is not None
+    assert again.intrinsic_atrous
+    for name in ('transform', 'decoder', 'objects', 'epsilon', 'rgb', 'channels', 'provenance'):
+        assert getattr(again, name) == getattr(model, name), name
+    assert again.architecture == model.architecture
+    assert again.provenance['learning']['seed'] == 3
+    for image in (scene.image, scene.image // 2):
+        np.testing.assert_array_equal(again.saliency(image), model.saliency(image))
+
+
+def test_fixed_ranges_stay_those_of_the_training_image(scene) -> None:
+    own, fixed = (
+        flim.learn(scene.image, scene.markers, TINY, input=name)
+        for name in ('scaled', 'scaled:fixed')
+    )
+    dark = scene.image // 4
+    assert own.input_features(dark).max() > 0.9
+    assert fixed.input_features(dark).max() < 0.3
+
+
+@pytest.mark.parametrize('name', ['libift', 'auto'])
+def test_a_stack_with_touching_strokes_learns_what_a_list_learns(scene, name: str) -> None:
+    touching = scene.markers.copy()
+    touching[11:15, 15:18] = 1
+    images = np.stack([scene.image, scene.image[::-1]])
+    markers = np.stack([touching, touching[::-1]])
+    every = flim.Architecture((flim.Block(channels=100), flim.Block(channels=100)))
+    stacked = flim.learn(images, markers, every, input=name, axes='TYX')
+    listed = flim.learn(list(images), list(markers), every, input=name)
+    for first, second in zip(stacked.blocks, listed.blocks, strict=True):
+        assert first.bank.weights.tobytes() == second.bank.weights.tobytes()
+    joined = 3 if name == 'libift' else 4
+    assert [i['markers'] for i in stacked.provenance['images']] == [joined, joined]
+
+
+def test_statistics_markers_change_the_normalization_and_not_the_origins(scene) -> None:
+    plain = flim.learn(scene.image, scene.markers, TINY)
+    wide = np.where(scene.truth == 1, 2, 1)
+    measured = flim.learn(scene.image, scene.markers, TINY, statistics_markers=wide)
+    values = measured.input_features(scene.image)
+    assert measured.blocks[0].normalization.mean == pytest.approx(float(values.mean()), rel=1e-4)
+    assert measured.blocks[0].normalization.mean != plain.blocks[0].normalization.mean
+    named = {tuple(v) for v in np.argwhere(scene.markers)}
+    assert {tuple(v) for v in measured.blocks[0].bank.voxels} <= named
+
+
+def test_classes_with_a_gap_keep_their_numbers() -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    assert model.object_classes == [2, 4]
+    assert model.saliency(image).shape == (2, 48, 48)
+    classes = model.class_map(image)
+    assert (classes[14, 14], classes[14, 36], classes[40, 24]) == (2, 4, 1)
+    assert set(np.unique(classes)) == {1, 2, 4}
+    np.testing.assert_array_equal(model.segment(image) > 0, classes > 1)
+
+
+def test_classes_marked_on_different_images_are_both_learned() -> None:
+    images = [coloured(2), coloured(4)]
+    model = flim.learn(images, [painted(2), painted(4)], TINY)
+    assert model.object_classes == [2, 4]
+    classes = model.class_map(coloured(2, 4))
+    assert (classes[14, 14], classes[14, 36]) == (2, 4)
+
+
+def test_the_maps_of_all_classes_share_one_scale() -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    together = model.class_saliency(image)
+    assert (together.min(), together.max()) == (0, 1)
+    alone = model.class_saliency(coloured(2))
+    present, absent = alone[0, 8:20, 8:20].mean(), alone[1, 8:20, 30:42].mean()
+    assert present > 0.5 > 3 * absent
+
+
+def test_more_kernels_do_not_make_a_class_brighter() -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    bank = model.blocks[1].bank
+    doubled = model.with_bank(2, bank.merge(bank.keep(np.flatnonzero(bank.classes == 2))))
+    maps, expected = (m.class_saliency(image) for m in (doubled, model))
+    # Inside its own square each class wins, whatever the mean of the others is.
+    for index, column in enumerate((12, 34)):
+        inside = (index, slice(12, 16), slice(column, column + 4))
+        assert expected[inside].min() > 0.3
+        np.testing.assert_allclose(maps[inside], expected[inside], atol=1e-4)
+
+
+def test_an_absent_class_is_not_found_where_the_other_one_lies() -> None:
+    model = flim.learn(coloured(2, 4), painted(2, 4), TINY)
+    classes = model.class_map(coloured(2))
+    assert classes[14, 14] == 2
+    assert not (classes[10:18, 10:18] == 4).any()
+
+
+def test_cutting_the_saliency_gives_the_segmentation(model, scene) -> None:
+    maps = model.class_saliency(scene.image)
+    np.testing.assert_array_equal(model.cut(maps), model.segment(scene.image))
+
+
+def test_object_settings_of_the_model_are_used(model, scene) -> None:
+    strict = replace(model, objects=ObjectSettings(threshold=0.5, smallest=10_000))
+    assert model.segment(scene.image).max() == 2
+    assert strict.segment(scene.image).max() == 0
+
+
+def test_a_decoder_without_labels_is_refused_for_several_classes() -> None:
+    image = coloured(2, 4)
+    with pytest.raises(DecoderError, match='cannot tell the object classes .2, 4. apart'):
+        flim.learn(image, painted(2, 4), TINY, decoder='tristate')
+
+
+def test_ranges_that_do_not_fit_the_channels_are_refused(model, scene) -> None:
+    wrong = replace(model, transform=replace(model.transform, ranges=((0, 1), (0, 1))))
+    with pytest.raises(ImageError, match='2 intensity ranges were given for 1 channels'):
+        wrong.segment(scene.image)
