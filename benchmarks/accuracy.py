@@ -21,7 +21,11 @@ from common import DATA, add_output_options, markdown, publish
 from numpy.typing import NDArray
 
 from napari_flim.api import learn, resolve_architecture
-from napari_flim.delineation.objects import ObjectSettings, object_mask
+from napari_flim.delineation.objects import (
+    above_threshold,
+    class_map,
+    separate_objects,
+)
 from napari_flim.engine.image import Image
 from napari_flim.errors import FileError, FlimError
 from napari_flim.evaluation.metrics import Scores, evaluate, summarise
@@ -31,8 +35,6 @@ from napari_flim.io.markers import find_marker_file, read_markers
 from napari_flim.io.results import read_labels
 from napari_flim.model import FlimModel
 
-UNTOUCHED = ObjectSettings(smallest=0, fill_holes=False)
-"""Otsu's threshold and nothing else."""
 UNRELATED = ('volumes',)
 """Sets whose images have nothing in common: each image is learned and tested on its own."""
 SHOWN = ('f_beta', 'weighted_f', 's_measure', 'mae')
@@ -117,8 +119,8 @@ def read_tasks(folder: Path) -> Iterator[Task]:
     examples = {}
     for path in list_images([folder / 'images']):
         name = stem(path)
-        markers = find_marker_file(folder / 'markers', name)
-        examples[name] = Example(read_image(path), _read_truth(folder / 'masks', name), markers)
+        markers = find_marker_file(folder / 'markers', path)
+        examples[name] = Example(read_image(path), _read_truth(folder / 'masks', path), markers)
     marked = {name: e for name, e in examples.items() if e.markers is not None}
     if folder.name in UNRELATED:
         for name, example in marked.items():
@@ -159,7 +161,7 @@ def run(task: Task, choice: Configuration, seed: int) -> Result:
     scores, objects = {}, {}
     for name, (saliency, labels) in found.items():
         truth = task.test[name].truth
-        scores[name] = evaluate(object_mask(saliency, UNTOUCHED), truth, saliency)
+        scores[name] = evaluate(above_threshold(saliency), truth, saliency)
         objects[name] = dice(labels, truth)
     return Result(seed, learned - start, seconds, scores, objects)
 
@@ -167,7 +169,7 @@ def run(task: Task, choice: Configuration, seed: int) -> Result:
 def _segment(model: FlimModel, example: Example) -> tuple[NDArray[Any], NDArray[Any]]:
     """Highest saliency of any object class, and objects."""
     maps = model.class_saliency(example.image)
-    return maps.max(axis=0), model.cut(maps)
+    return maps.max(axis=0), separate_objects(class_map(maps, model.object_classes, model.objects))
 
 
 def _default_folders() -> list[Path]:
@@ -204,12 +206,12 @@ def _split(folder: Path) -> tuple[set[str] | None, set[str] | None]:
     return named[0], named[1]
 
 
-def _read_truth(folder: Path, name: str) -> NDArray[Any]:
+def _read_truth(folder: Path, image: Path) -> NDArray[Any]:
     """Mask of an image, whatever its format; every value above 0 is object."""
-    file = find_marker_file(folder, name)
+    file = find_marker_file(folder, image)
     if file is None:
         raise FileError(
-            f'{folder} holds no mask for the image {name}; expected {name}.png or .tif.'
+            f'{folder} holds no mask for {image.name}; expected {stem(image)}.png or .tif.'
         )
     truth: NDArray[Any] = read_labels(file) > 0
     return truth

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage.io import imsave
 
 import napari_flim as flim
-from napari_flim.delineation.objects import ObjectSettings
+from napari_flim.delineation.objects import ObjectSettings, separate_objects
 from napari_flim.engine.decoders import DecoderSettings
 from napari_flim.engine.image import read_array
 from napari_flim.engine.kernels import KernelBank
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.errors import DecoderError, FlimWarning, ImageError, KernelError
+from napari_flim.errors import DecoderError, FileError, FlimWarning, ImageError, KernelError
 from napari_flim.model import FlimModel
 from napari_flim.progress import finish
 from napari_flim.training import learn_model
@@ -216,9 +217,24 @@ def test_an_absent_class_is_not_found_where_the_other_one_lies() -> None:
     assert not (classes[10:18, 10:18] == 4).any()
 
 
-def test_cutting_the_saliency_gives_the_segmentation(model, scene) -> None:
-    maps = model.class_saliency(scene.image)
-    np.testing.assert_array_equal(model.cut(maps), model.segment(scene.image))
+def test_numbering_the_class_map_gives_the_segmentation(model, scene) -> None:
+    classes = model.class_map(scene.image)
+    np.testing.assert_array_equal(separate_objects(classes), model.segment(scene.image))
+
+
+def test_a_model_says_in_one_line_what_it_is(model) -> None:
+    text = repr(model)
+    assert 'reads images (y, x) with 1 channel, input scaled' in text
+    assert len(text) < 200
+
+
+def test_a_file_can_be_segmented_by_its_path(model, scene, tmp_path) -> None:
+    imsave(tmp_path / 'squares.png', scene.image, check_contrast=False)
+    np.testing.assert_array_equal(
+        model.segment(tmp_path / 'squares.png'), model.segment(scene.image)
+    )
+    with pytest.raises(FileError, match='nowhere'):
+        model.segment(str(tmp_path / 'nowhere.png'))
 
 
 def test_object_settings_of_the_model_are_used(model, scene) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_flim.engine.architecture import Architecture, preset
 from napari_flim.engine.decoders import DecoderSettings
-from napari_flim.engine.image import Image, read_stack
+from napari_flim.engine.image import Image, check_axes, read_stack
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
@@ -94,9 +94,10 @@ def learn(
     >>> model.segment(image).max()
     np.int32(1)
     """
-    read = _images(images, axes, spacing)
+    check_axes(axes)
     transform, fixed = parse_input(input)
     across = transform.kind == 'libift'
+    read = _images(images, axes, spacing)
     marked = _markers(markers, read, across_classes=across)
     measured = None
     if statistics_markers is not None:
@@ -124,9 +125,9 @@ def resolve_architecture(architecture: str | Path | Architecture) -> Architectur
     """Architecture of a preset name, an ``arch.json`` path, or as it is."""
     if isinstance(architecture, Architecture):
         return architecture
-    if isinstance(architecture, Path) or architecture.endswith('.json'):
+    if isinstance(architecture, Path) or str(architecture).endswith('.json'):
         return read_architecture(Path(architecture))
-    return preset(architecture)
+    return preset(str(architecture))
 
 
 def _images(images: Any, axes: str | None, spacing: Sequence[float] | None) -> list[Image]:
@@ -156,7 +157,8 @@ def _markers(markers: Any, images: Sequence[Image], *, across_classes: bool) -> 
             shape = images[min(len(read), len(images) - 1)].shape
             read.append(read_markers(Path(marked), shape, across_classes=across_classes))
         else:
-            array = marked if hasattr(marked, 'dtype') else np.asarray(marked)
+            known = isinstance(getattr(marked, 'dtype', None), np.dtype)
+            array = marked if known else np.asarray(marked)
             if images and array.ndim == images[0].ndim + 1:
                 read.extend(
                     MarkerSet.from_stack(array, images[0].ndim, across_classes=across_classes)
@@ -167,6 +169,7 @@ def _markers(markers: Any, images: Sequence[Image], *, across_classes: bool) -> 
         if marked.shape != image.shape:
             raise MarkerError(
                 f'{image.name} has shape {image.shape}, but its markers have shape '
-                f'{marked.shape}; markers need the shape of their image.'
+                f'{marked.shape}; markers need the shape of their image. '
+                'If the image has channels or is a stack, name its axes, for example axes="CYX".'
             )
     return read

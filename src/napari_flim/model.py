@@ -22,7 +22,7 @@ from napari_flim.engine.architecture import (
 )
 from napari_flim.engine.decoders import DecoderSettings, check_decoder, decode
 from napari_flim.engine.encoder import Encoder
-from napari_flim.engine.image import Image, read_array
+from napari_flim.engine.image import Image, check_axes, read_array
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform
@@ -34,6 +34,7 @@ from napari_flim.errors import (
     ModelFileError,
 )
 from napari_flim.inference.features import feature_stack
+from napari_flim.io.images import read_image
 from napari_flim.io.model_file import (
     blocks_to_tensors,
     read_model_file,
@@ -44,7 +45,7 @@ from napari_flim.io.model_file import (
 FIRST_OBJECT = 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FlimModel:
     """An encoder with its input transform, decoder and object settings.
 
@@ -102,6 +103,19 @@ class FlimModel:
         """Number of the block that is decoded."""
         return self.architecture.check_block(self.decoder.block or len(self.blocks))
 
+    def reads(self) -> str:
+        """What images the model reads, in words."""
+        kind = 'images (y, x)' if self.ndim == 2 else 'volumes (z, y, x)'
+        channels = f'{self.channels} channel{"s" * (self.channels > 1)}'
+        return f'{kind} with {"RGB" if self.rgb else channels}'
+
+    def __repr__(self) -> str:
+        kernels = ' + '.join(str(len(block.bank)) for block in self.blocks)
+        return (
+            f'<FlimModel: {kernels} kernels; reads {self.reads()}, input {self.transform.kind}; '
+            f'decodes block {self.decoded_block} with {self.decoder.name}>'
+        )
+
     def input_features(
         self, image: Any, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> torch.Tensor:
@@ -120,7 +134,7 @@ class FlimModel:
 
         Parameters
         ----------
-        image : array or Image
+        image : array, path or Image
         block : int, optional
             From 1; the decoded block by default.
         axes, spacing
@@ -194,10 +208,6 @@ class FlimModel:
         maps = self.class_saliency(image, axes=axes, spacing=spacing)
         return class_map(maps, self.object_classes, self.objects)
 
-    def cut(self, class_saliency: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Objects in saliency maps (L, \\*S) that `class_saliency` made: (\\*S) int32."""
-        return separate_objects(class_map(class_saliency, self.object_classes, self.objects))
-
     def with_decoder(self, name: str | None = None, **settings: Any) -> FlimModel:
         """This model with another decoder, or with other settings of its decoder.
 
@@ -260,7 +270,11 @@ class FlimModel:
         spacing: Sequence[float] | None = None,
     ) -> Image:
         """An image as this model reads it, or an error that says what is different."""
-        image = given if isinstance(given, Image) else read_array(given, axes, spacing)
+        check_axes(axes)
+        if isinstance(given, str | Path):
+            image = read_image(given, axes)
+        else:
+            image = given if isinstance(given, Image) else read_array(given, axes, spacing)
         repeatable = self.rgb and not image.rgb and image.channels == 1
         if repeatable and self.transform.kind != 'libift' and image.ndim == self.ndim:
             warnings.warn(
@@ -272,12 +286,11 @@ class FlimModel:
         if self.transform.kind == 'libift' and image.ndim == self.ndim:
             return image
         if (image.ndim, image.rgb, image.channels) != (self.ndim, self.rgb, self.channels):
-            kind = 'images (y, x)' if self.ndim == 2 else 'volumes (z, y, x)'
-            colour = 'RGB' if self.rgb else f'{self.channels} channel(s)'
+            axes = 'C' * (self.channels > 1 and not self.rgb) + 'ZYX'[-self.ndim :] + 'S' * self.rgb
             raise ImageError(
-                f'{image.name} is read as {image.describe()}, but the model reads {kind} with '
-                f'{colour}; '
-                'if the axes were misunderstood, name them, for example axes="ZYX".'
+                f'{image.name} is read as {image.describe()}, but the model reads {self.reads()}. '
+                f'If the axes were misunderstood, name them: {axes} is what the model reads, '
+                f'T{axes} a stack of it.'
             )
         return image
 

@@ -86,7 +86,7 @@ def test_info_says_what_a_model_reads_and_holds(folders: Path) -> None:
     learn(folders, '--decoder', 'label_balanced', '--block', '2')
     text = plain(run('info', folders / 'squares.flim'))
     assert 'decodes block 2 with label_balanced' in text
-    assert 'images (y, x), 1 channel(s); input scaled' in text
+    assert 'images (y, x) with 1 channel; input scaled' in text
     assert '0.png: 3 markers; class 1: 42 voxels, class 2: 16 voxels' in text
 
 

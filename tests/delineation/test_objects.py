@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -10,12 +12,17 @@ from napari_flim.delineation.objects import (
     ObjectSettings,
     above_threshold,
     class_map,
-    clean_up,
     separate_objects,
 )
 from napari_flim.errors import DecoderError
 
 EVERYTHING = ObjectSettings(threshold=0.5, smallest=0, fill_holes=False)
+
+
+def clean_up(mask, settings=ObjectSettings()):
+    """What is left of a mask that is the only class of an image."""
+    saliency = np.asarray(mask, dtype=float)[None]
+    return class_map(saliency, [2], replace(settings, threshold=0.5)) == 2
 
 
 def square(shape, start, stop, value=1.0):
@@ -81,6 +88,7 @@ def test_a_hole_is_filled_before_small_objects_are_removed():
 @settings(max_examples=40, deadline=None)
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=3, max_side=8)), st.integers(0, 6))
 def test_a_clean_mask_holds_the_large_components(mask, smallest):
+    assume(not mask.all())  # a constant map has no object
     before = mask.copy()
     result = clean_up(mask, ObjectSettings(smallest=smallest, fill_holes=False))
     np.testing.assert_array_equal(mask, before)
@@ -108,6 +116,16 @@ def test_what_one_class_takes_from_another_is_cleaned_up_afterwards():
     result = class_map(np.stack([wide, strong]), [2, 3], ObjectSettings(0.5))
     assert (result == 3).sum() == 30
     assert not (result == 2).any()
+
+
+@pytest.mark.parametrize('core', [2, 3])
+def test_a_core_keeps_its_class_whichever_comes_first(core):
+    ring = 5 - core
+    wanted = np.ones((14, 14), dtype=np.int32)
+    wanted[2:12, 2:12] = ring
+    wanted[5:9, 5:9] = core
+    saliency = np.stack([np.where(wanted == number, 1.0, 0.0) for number in (2, 3)])
+    np.testing.assert_array_equal(class_map(saliency, [2, 3]), wanted)
 
 
 def test_a_hole_that_another_class_fills_stays_with_the_other_class():

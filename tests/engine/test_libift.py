@@ -288,7 +288,7 @@ def test_progress_is_told_for_every_image_and_block_and_ends_complete():
     job = learn_libift(list(images.values()), markers, read_architecture('a_keep_all', 2))
     steps = []
     finish(job, steps.append)
-    assert [step.done for step in steps] == list(range(len(steps)))
+    assert [step.done for step in steps] == list(range(1, len(steps) + 1))
     assert {step.total for step in steps} == {steps[-1].done}
     for block in (1, 2):
         assert sum(step.stage == f'Learning block {block} of 2' for step in steps) == 2

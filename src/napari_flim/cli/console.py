@@ -19,10 +19,11 @@ from napari_flim.progress import Job, Progress, finish
 
 Result = TypeVar('Result')
 
-FAILED, USAGE = 1, 2
+FAILED, STOPPED = 1, 130
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
-results = Console(highlight=False, soft_wrap=True)
+# A table that goes to a file must not be cut to the width of a terminal.
+results = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def say(text: str) -> None:
@@ -77,6 +78,9 @@ def guarded(debug: bool) -> Iterator[None]:
         warnings.showwarning = _note
         try:
             yield
+        except KeyboardInterrupt:
+            complain('stopped; the files written so far are complete.')
+            sys.exit(STOPPED)
         except FlimError as error:
             if debug:
                 raise

@@ -71,7 +71,8 @@ def _kind(source: Path, target: Path) -> str:
         return 'labels to seeds'
     raise typer.BadParameter(
         f'{source} cannot be converted to {target}; possible are model.flim to a new folder or a '
-        '.json file, a LIDS folder to model.flim, an arch.json or preset to a .json file, '
+        '.json file, a LIDS folder to model.flim, an arch.json or a preset '
+        f'({", ".join(PRESETS)}) to a .json file, '
         'STEM-seeds.txt to a .tif file, and a label image to STEM-seeds.txt.'
     )
 

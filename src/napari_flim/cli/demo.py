@@ -32,7 +32,9 @@ def run(out: Path, window: bool) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f'The folder {out} cannot be made: {error.strerror}.') from error
+        raise FileError(
+            f'The folder {out} cannot be made: {error.strerror}. Choose another.'
+        ) from error
     table = Table('sample', 'image', 'marked voxels', 'kernels', 'learn', 'apply', 'objects')
     shown = []
     for name, loader in SAMPLES.items():
@@ -60,8 +62,8 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
     job = learn_model([image], [markers], preset(sample.architecture))
     model = run_job(job, f'learning from {sample.name}')
     learned = time.perf_counter()
-    maps = model.class_saliency(image)
-    objects = model.cut(maps)
+    saliency = model.saliency(image)
+    objects = model.segment(image)
     applied = time.perf_counter()
     row = [
         ' x '.join(str(n) for n in image.shape) + ' RGB' * image.rgb,
@@ -72,7 +74,7 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
         str(objects.max()),
     ]
     result = Shown(
-        sample.name, sample.image, image.rgb, sample.spacing, sample.markers, maps[0], objects
+        sample.name, sample.image, image.rgb, sample.spacing, sample.markers, saliency, objects
     )
     return model, row, result
 

@@ -84,6 +84,9 @@ def _compare(name: str, truth: Path, prediction: Path, folder: Path) -> Scores:
     saliency_file = folder / f'{name}_saliency.tif'
     saliency = None
     if saliency_file.is_file():
+        if saliency_file.stat().st_mtime < prediction.stat().st_mtime - 1:
+            say(f'{saliency_file.name} is older than {prediction.name} and is not used.')
+            return evaluate(read_labels(prediction) > 0, read_labels(truth) > 0)
         data = read_image(saliency_file).data
         saliency = data.max(axis=0)
         if saliency.dtype.kind == 'f':

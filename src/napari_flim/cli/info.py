@@ -22,11 +22,9 @@ def run(model_file: Path) -> None:
 
 def describe(model: FlimModel) -> list[str]:
     """Lines about input, decoder and origin."""
-    kind = 'images (y, x)' if model.ndim == 2 else 'volumes (z, y, x)'
-    colour = 'RGB' if model.rgb else f'{model.channels} channel(s)'
     made, decoder = model.provenance, model.decoder.name
     lines = [
-        f'reads    {kind}, {colour}; input {_input(model)}',
+        f'reads    {model.reads()}; input {_input(model)}',
         f'decodes  block {model.decoded_block} with {decoder}: {DECODERS[decoder].description}',
         f'classes  {", ".join(str(c) for c in model.object_classes)} (1 is background)',
     ]

@@ -10,7 +10,7 @@ import typer
 from napari_flim.api import resolve_architecture
 from napari_flim.cli.console import FAILED, complain, run_job, say, usage
 from napari_flim.engine.decoders import DecoderSettings
-from napari_flim.engine.image import Image
+from napari_flim.engine.image import Image, check_axes
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import parse_input
@@ -38,9 +38,12 @@ def run(
         settings = DecoderSettings(decoder, block)
         architecture.check_block(block or len(architecture))
         transform, fixed = parse_input(input_name)
+        check_axes(axes)
         pairs = _pair(images, markers)
         if not out.parent.is_dir():
             raise FileError(f'The folder {out.parent} for {out.name} does not exist; create it.')
+        if out.is_dir():
+            raise FileError(f'{out} is a folder; give a file name, such as {out / "model.flim"}.')
     libift = transform.kind == 'libift'
     if libift:
         # LibIFT learns in the order of the sorted names of the marker files.
@@ -73,6 +76,10 @@ def _pair(images: Sequence[Path], markers: Path) -> list[tuple[Path, Path]]:
             f'None of the {len(paths)} images has a marker file in {markers}; expected, for '
             f'example, {stem(paths[0])}.tif or {stem(paths[0])}-seeds.txt there.'
         )
+    used = {marker.name for _, marker in pairs} | {path.name for path in paths}
+    unused = sorted(p.name for p in markers.iterdir() if p.is_file() and p.name not in used)
+    if unused:
+        say(f'{len(unused)} files in {markers} belong to no image, such as {unused[0]}.')
     if len(pairs) < len(paths):
         say(f'{len(paths) - len(pairs)} of {len(paths)} images have no markers and are not used.')
     return pairs

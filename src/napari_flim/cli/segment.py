@@ -9,6 +9,8 @@ from pathlib import Path
 import typer
 
 from napari_flim.cli.console import FAILED, bars, complain, say, usage
+from napari_flim.delineation.objects import class_map, separate_objects
+from napari_flim.engine.image import check_axes
 from napari_flim.errors import FileError, FlimError
 from napari_flim.io.images import list_images, read_images, stem
 from napari_flim.io.results import write_labels, write_saliency
@@ -26,8 +28,12 @@ def run(
     debug: bool,
 ) -> None:
     """Write objects (and saliency) of every image; name the files that fail and go on."""
+    with usage():
+        if not model_file.exists():
+            raise FileError(f'The model {model_file} does not exist; check the path.')
     model = load_model(model_file)
     with usage():
+        check_axes(axes)
         paths = _without_results(list_images(images), out)
         model = model.with_decoder(decoder, **({} if block is None else {'block': block}))
     try:
@@ -64,7 +70,7 @@ def _without_results(paths: Sequence[Path], out: Path) -> list[Path]:
     """The images without earlier results, where these go to the folder of the images."""
     kept = []
     for path in paths:
-        result = path.stem.endswith(('_labels', '_saliency')) and path.suffix == '.tif'
+        result = path.stem.endswith(('_labels', '_saliency', '_classes')) and path.suffix == '.tif'
         if not (result and out.is_dir() and path.parent.samefile(out)):
             kept.append(path)
     if len(kept) < len(paths):
@@ -80,10 +86,14 @@ def _segment_file(
     for number, image in enumerate(images):
         name = stem(path) + (f'-{number:03d}' if len(images) > 1 else '')
         maps = model.class_saliency(replace(image, name=path.name))
-        labels = model.cut(maps)
+        classes = class_map(maps, model.object_classes, model.objects)
+        labels = separate_objects(classes)
         objects += int(labels.max())
         write_labels(out / f'{name}_labels.tif', labels, image.spacing)
+        if len(maps) > 1:
+            write_labels(out / f'{name}_classes.tif', classes, image.spacing)
         if saliency:
             several = maps if len(maps) > 1 else maps[0]
             write_saliency(out / f'{name}_saliency.tif', several, image.spacing)
-    return images[0].describe(), objects
+    several = f'a stack of {len(images)}, each an ' if len(images) > 1 else ''
+    return several + images[0].describe(), objects

@@ -35,16 +35,29 @@ class ObjectSettings:
     fill_holes: bool = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.threshold, int | float) and 0 <= self.threshold <= 1
-        if self.threshold is not None and not number:
-            raise DecoderError(
-                f'The threshold is {self.threshold!r}; expected a saliency from 0 to 1, '
-                "or none for Otsu's."
-            )
-        if not isinstance(self.smallest, int) or self.smallest < 0:
+        if self.threshold is not None:
+            if not _is_share(self.threshold):
+                raise DecoderError(
+                    f'The threshold is {self.threshold!r}; expected a saliency from 0 to 1, '
+                    "or none for Otsu's."
+                )
+            object.__setattr__(self, 'threshold', float(self.threshold))
+        if isinstance(self.smallest, bool) or not isinstance(self.smallest, int | np.integer):
             raise DecoderError(
                 f'The smallest object is {self.smallest!r}; expected a number of voxels.'
             )
+        if self.smallest < 0:
+            raise DecoderError(
+                f'The smallest object is {self.smallest!r}; expected a number from 0 up.'
+            )
+        object.__setattr__(self, 'smallest', int(self.smallest))
+        if not isinstance(self.fill_holes, bool):
+            raise DecoderError(f'fill_holes is {self.fill_holes!r}; expected true or false.')
+
+
+def _is_share(value: object) -> bool:
+    number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
+    return number and 0 <= value <= 1  # type: ignore[operator]
 
 
 def above_threshold(
@@ -67,17 +80,6 @@ def above_threshold(
     return np.asarray(saliency > cut)
 
 
-def clean_up(
-    mask: NDArray[np.bool_], settings: ObjectSettings = ObjectSettings()
-) -> NDArray[np.bool_]:
-    """A mask with holes filled and small objects removed: (\\*S) bool."""
-    if settings.fill_holes:
-        mask = ndimage.binary_fill_holes(mask)
-    if settings.smallest > 1:
-        mask = remove_small_objects(mask, max_size=settings.smallest - 1, connectivity=mask.ndim)
-    return mask
-
-
 def class_map(
     saliency: NDArray[np.floating],
     classes: Sequence[int],
@@ -97,11 +99,34 @@ def class_map(
     """
     salient = np.stack([above_threshold(one, settings) for one in saliency])
     strongest = np.where(salient, saliency, -1.0).argmax(axis=0)
+    claimed: NDArray[np.bool_] = np.asarray(salient.any(axis=0))
+    free: NDArray[np.bool_] = np.logical_not(claimed)
     result = np.ones(saliency.shape[1:], dtype=np.int32)
     for index, number in enumerate(classes):
-        own = clean_up(salient.any(axis=0) & (strongest == index), settings)
-        result[own & (result == 1)] = number
+        own = claimed & (strongest == index)
+        result[_without_specks(_filled(own, free, settings), settings)] = number
+    # A speck that was removed may have left a hole in another object.
+    for number in classes:
+        result[_filled(result == number, result == 1, settings)] = number
     return result
+
+
+def _filled(
+    mask: NDArray[np.bool_], free: NDArray[np.bool_], settings: ObjectSettings
+) -> NDArray[np.bool_]:
+    """The mask with its holes filled where nothing else lies."""
+    if not settings.fill_holes:
+        return mask
+    filled: NDArray[np.bool_] = mask | (ndimage.binary_fill_holes(mask) & free)
+    return filled
+
+
+def _without_specks(mask: NDArray[np.bool_], settings: ObjectSettings) -> NDArray[np.bool_]:
+    if settings.smallest <= 1:
+        return mask
+    return np.asarray(
+        remove_small_objects(mask, max_size=settings.smallest - 1, connectivity=mask.ndim)
+    )
 
 
 def separate_objects(classes: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -70,10 +70,15 @@ class DecoderSettings:
             raise DecoderError(
                 f'There is no decoder {self.name!r}; choose one of {", ".join(DECODERS)}.'
             )
-        if not isinstance(self.block, int) or self.block < 0:
+        whole = isinstance(self.block, int | np.integer) and not isinstance(self.block, bool)
+        if not whole or self.block < 0:
             raise DecoderError(
                 f'Block {self.block!r} was asked for; give a number from 1, or 0 for the last.'
             )
+        object.__setattr__(self, 'block', int(self.block))
+        for name in ('by_sum', 'full_disk'):
+            if not isinstance(getattr(self, name), bool):
+                raise DecoderError(f'{name} is {getattr(self, name)!r}; expected true or false.')
         for name in ('ratio', 'band'):
             object.__setattr__(self, name, _finite(name, getattr(self, name)))
         object.__setattr__(self, 'weights', tuple(_finite('weights', w) for w in self.weights))

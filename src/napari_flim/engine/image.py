@@ -121,7 +121,7 @@ def read_stack(
     ImageError
         When axes and array do not fit together, or the values are not numbers.
     """
-    data = array if hasattr(array, 'dtype') else np.asarray(array)
+    data = array if isinstance(getattr(array, 'dtype', None), np.dtype) else np.asarray(array)
     if data.dtype.kind not in 'buif':
         raise ImageError(f'{name} holds {data.dtype} values; expected numbers.')
     axes = guess_axes(data.shape, data.dtype) if axes is None else _check_axes(axes, data, name)
@@ -151,8 +151,30 @@ def read_array(
     """The single image in an array; see `read_stack`."""
     images = read_stack(array, axes, spacing, name)
     if len(images) != 1:
-        raise ImageError(f'{name} is a stack of {len(images)} images; expected one image.')
+        raise ImageError(
+            f'{name} is a stack of {len(images)} images; expected one image. '
+            'Give its images one after the other.'
+        )
     return images[0]
+
+
+def check_axes(axes: str | None) -> None:
+    """Raise `ImageError` unless a user's axes keep space in the order Z, Y, X.
+
+    Files may store axes in any order; but markers and results have the order of the image as it is
+    read, so axes that reorder space would silently part them.
+
+    Examples
+    --------
+    >>> check_axes('CZYX')
+    """
+    space = ''.join(letter for letter in (axes or 'YX').upper() if letter in SPATIAL)
+    if axes == '' or space not in ('YX', 'ZYX') or not set((axes or '').upper()) <= set(LETTERS):
+        raise ImageError(
+            f'Axes {axes!r} describe no image; give one letter for each axis, with space in the '
+            'order Z, Y, X: T stack, C channels, Z Y X space, S RGB samples. '
+            'For example YX, ZYX, CYX, TYX, YXS.'
+        )
 
 
 def _check_axes(axes: str, data: Any, name: str) -> str:
@@ -181,10 +203,11 @@ def _drop_alpha(data: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
 
 
 def _check_spacing(spacing: Sequence[float] | None, ndim: int, name: str) -> tuple[float, ...]:
-    values = tuple(float(s) for s in spacing) if spacing is not None else (1.0,) * ndim
+    given = (1.0,) * ndim if spacing is None else spacing
+    values = tuple(float(s) for s in given) if isinstance(given, Sequence | np.ndarray) else ()
     if len(values) != ndim or not all(0 < s < math.inf for s in values):
         raise ImageError(
-            f'{name} has voxel size {values}; expected {ndim} positive numbers, one for each axis.'
+            f'{name} has voxel size {given}; expected {ndim} positive numbers, one for each axis.'
         )
     return values
 

@@ -98,26 +98,25 @@ def learn_libift(
     origins = _origins(marked, marker_sets)
     ndim, count = marker_sets[0].ndim, len(architecture)
     spread, learned = (1,) * ndim, []
-    steps, total = itertools.count(), len(marked) * (2 * count - 1)
+    steps, total = itertools.count(1), len(marked) * (2 * count - 1)
     for number, block in enumerate(architecture.blocks, start=1):
         exact = _statistics(features, marker_sets, architecture.epsilon)
         dilation = tuple(s * d for s, d in zip(spread, block.axes('dilation', ndim), strict=True))
         parts, offset = [], 0
-        for image, marker_set in zip(features, marker_sets, strict=True):
-            yield Progress(f'Learning block {number} of {count}', next(steps), total)
+        for i, (image, marker_set) in enumerate(zip(features, marker_sets, strict=True), start=1):
             parts.append(_image_candidates(exact.apply(image), marker_set, block, dilation, offset))
             offset += len(marker_set)
+            yield Progress(f'block {number}: kernels of image {i}', next(steps), total)
         kernels = _consensus(_joined(parts), block.channels, architecture.epsilon)
         learned.append(_learned_block(block, kernels, origins, exact, ndim, use_bias))
         if number == count:
             break
         for i, image in enumerate(features):
-            yield Progress(f'Applying block {number} of {count}', next(steps), total)
             features[i] = _encode(image, learned[-1], spread)
+            yield Progress(f'block {number}: encoding image {i + 1}', next(steps), total)
         if architecture.intrinsic_atrous:
             strides = block.axes('stride', ndim)
             spread = tuple(s * stride for s, stride in zip(spread, strides, strict=True))
-    yield Progress('Learned all blocks', total, total)
     return tuple(learned)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from napari_flim.errors import LearningError
 
 Statistics = Literal['channel', 'coordinate', 'image']
@@ -60,11 +62,13 @@ class LearningOptions:
                 "consensus='pca' mixes the patches of all images, which statistics='image' cannot "
                 "describe; use statistics='coordinate', or another consensus."
             )
-        if self.seed != int(self.seed) or not 0 <= self.seed < 2**63:
+        whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**63:
             raise LearningError(f'The seed is {self.seed!r}; expected a whole number from 0 up.')
         object.__setattr__(self, 'seed', int(self.seed))
         if self.object_share is not None:
-            if not 0 < self.object_share < 1:
+            number = isinstance(self.object_share, int | float | np.floating)
+            if not number or not 0 < self.object_share < 1:
                 raise LearningError(
                     f'The object share is {self.object_share!r}; expected a number between 0 and 1.'
                 )

@@ -82,7 +82,7 @@ class InputTransform:
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise ImageError(f'Percentiles {low}, {high} were given; expected two from 0 to 100.')
-        if not all(0 < s < 100 for s in self.scales):
+        if not self.scales or not all(0 < s < 100 for s in self.scales):
             raise ImageError(f'Scales {self.scales} were given; expected voxels between 0 and 100.')
 
     def _set(self, name: str, value: object) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_flim.errors import EvaluationError
-from napari_flim.evaluation.overlap import dice, f_beta, iou, precision, recall
+from napari_flim.evaluation.overlap import check_shapes, dice, f_beta, iou, precision, recall
 from napari_flim.evaluation.saliency_metrics import (
     adaptive_mask,
     curves,
@@ -97,6 +97,7 @@ def evaluate(prediction: ArrayLike, truth: ArrayLike, saliency: ArrayLike | None
     >>> scores.iou, scores.recall, scores.mae
     (0.5, 1.0, 0.25)
     """
+    check_shapes(np.asarray(prediction), np.asarray(truth))
     heat = np.asarray(prediction) > 0 if saliency is None else np.asarray(saliency)
     curve = curves(heat, truth)
     adaptive = adaptive_mask(heat)

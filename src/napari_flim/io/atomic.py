@@ -39,6 +39,8 @@ def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
     ('done', 1)
     """
     target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        raise FileError(f'{path} is a folder or a device, not a file; choose another name.')
     temporary = target.with_name(f'.{secrets.token_hex(4)}.{target.name}')
     try:
         write(temporary)

@@ -64,12 +64,12 @@ def list_images(inputs: Sequence[Path | str]) -> list[Path]:
     seen: dict[str, Path] = {}
     for path in found:
         other = seen.setdefault(stem(path), path)
-        if other is not path:
+        if not other.samefile(path):
             raise FileError(
                 f'{other} and {path} have the same name without ending; '
                 'rename one of them, since markers and results are paired by that name.'
             )
-    return found
+    return list(seen.values())
 
 
 def read_images(path: Path | str, axes: str | None = None, *, indices: bool = False) -> list[Image]:

@@ -112,6 +112,10 @@ def read_markers(
     if labels.shape != tuple(shape):
         raise MarkerError(
             f'The markers in {path} have shape {labels.shape}, the image has shape '
-            f'{tuple(shape)}; were they drawn on another image?'
+            f'{tuple(shape)}; were they drawn on another image? '
+            'If the image has channels or is a stack, name its axes (CYX, TYX, ...).'
         )
-    return MarkerSet.from_labels(labels, across_classes=across_classes)
+    try:
+        return MarkerSet.from_labels(labels, across_classes=across_classes)
+    except MarkerError as error:
+        raise MarkerError(f'{path}: {error}') from error
