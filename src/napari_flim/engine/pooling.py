@@ -1,7 +1,7 @@
 """Pooling of features in 2D and 3D, as separable running windows.
 
 Maximum, minimum and sum over a box separate into one pass along each axis. On a processor, taking
-them over shifted views of the array is 10 to 60 times faster than torch's own pooling at stride 1
+them over shifted views of the array is 10 to 20 times faster than torch's own pooling at stride 1
 and gives the same numbers (docs/benchmarks.md); on a graphics card torch's own pooling is used.
 """
 
