@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -453,3 +454,56 @@ def test_learning_and_segmenting_need_neither_napari_nor_qt(folders: Path) -> No
     )
     subprocess.run([sys.executable, '-c', code], check=True)
     assert {p.name for p in (folders / 'demo').iterdir()} >= {'coins.png', 'beads.flim'}
+
+
+def test_saliency_of_an_earlier_run_is_not_mixed_with_new_labels(folders: Path) -> None:
+    learn(folders)
+    results, values = folders / 'r', folders / 'values.json'
+    run('segment', folders / 'squares.flim', folders / 'images', '--out', results, '--saliency')
+    old = (results / '0_labels.tif').stat().st_mtime - 60
+    os.utime(results / '0_saliency.tif', (old, old))
+    outcome = run(
+        'evaluate', '--truth', folders / 'masks', '--predictions', results, '--json', values
+    )
+    assert '0_saliency.tif is older than 0_labels.tif' in plain(outcome)
+    scores = json.loads(values.read_text())['images']
+    wrong = (tifffile.imread(results / '0_labels.tif') > 0) != draw_truth()
+    assert scores['0']['mae'] == pytest.approx(wrong.mean())
+    assert scores['1']['mae'] > 0
+
+
+def draw_truth() -> np.ndarray:
+    """Where the objects of every test image lie; the same in all of them."""
+    truth = np.zeros((48, 48), dtype=bool)
+    truth[8:18, 8:18] = truth[28:40, 26:38] = True
+    return truth
+
+
+def test_several_object_classes_are_written_beside_the_objects(folders: Path) -> None:
+    markers = imread(folders / 'markers' / '0.png')
+    markers[32:35, 30:33] = 3
+    imsave(folders / 'markers' / '0.png', markers, check_contrast=False)
+    learn(folders)
+    run('segment', folders / 'squares.flim', folders / 'images' / '0.png', '--out', folders / 'r')
+    classes = tifffile.imread(folders / 'r' / '0_classes.tif')
+    labels = tifffile.imread(folders / 'r' / '0_labels.tif')
+    assert set(np.unique(classes)) <= {1, 2, 3}
+    np.testing.assert_array_equal(classes > 1, labels > 0)
+
+
+def test_marker_files_without_an_image_are_mentioned(folders: Path) -> None:
+    imsave(folders / 'markers' / 'orphan.png', np.ones((4, 4), np.uint8), check_contrast=False)
+    assert '1 files in' in plain(learn(folders))
+    assert 'orphan.png' in plain(learn(folders))
+
+
+def test_a_table_that_is_piped_shows_whole_names(folders: Path) -> None:
+    learn(folders)
+    name = 'a_rather_long_name_of_a_specimen_that_goes_on_and_on_0001'
+    for kind in ('images', 'masks'):
+        (folders / kind / '0.png').rename(folders / kind / f'{name}.png')
+    run('segment', folders / 'squares.flim', folders / 'images', '--out', folders / 'r')
+    command = [sys.executable, '-c', 'from napari_flim.cli import main; main()', 'evaluate']
+    command += ['--truth', str(folders / 'masks'), '--predictions', str(folders / 'r')]
+    text = subprocess.run(command, check=True, capture_output=True, text=True, encoding='utf-8')
+    assert name in text.stdout

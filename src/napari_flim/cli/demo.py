@@ -19,8 +19,7 @@ from napari_flim.cli.console import results, run_job, say
 from napari_flim.engine.architecture import preset
 from napari_flim.engine.image import read_array
 from napari_flim.engine.markers import MarkerSet
-from napari_flim.errors import FileError
-from napari_flim.io.atomic import write_atomically
+from napari_flim.io.atomic import make_folder, write_atomically
 from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.model import FlimModel
 from napari_flim.samples import SAMPLES, Sample
@@ -29,12 +28,7 @@ from napari_flim.training import learn_model
 
 def run(out: Path, window: bool) -> None:
     """Learn a model for every sample; then open napari, or say where the pictures are."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f'The folder {out} cannot be made: {error.strerror}. Choose another.'
-        ) from error
+    make_folder(out)
     table = Table('sample', 'image', 'marked voxels', 'kernels', 'learn', 'apply', 'objects')
     shown = []
     for name, loader in SAMPLES.items():

@@ -12,6 +12,7 @@ from napari_flim.cli.console import FAILED, bars, complain, say, usage
 from napari_flim.delineation.objects import class_map, separate_objects
 from napari_flim.engine.image import check_axes
 from napari_flim.errors import FileError, FlimError
+from napari_flim.io.atomic import make_folder
 from napari_flim.io.images import list_images, read_images, stem
 from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.model import FlimModel, load_model
@@ -36,12 +37,7 @@ def run(
         check_axes(axes)
         paths = _without_results(list_images(images), out)
         model = model.with_decoder(decoder, **({} if block is None else {'block': block}))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f'The folder {out} cannot be made: {error.strerror or error}. Choose another one.'
-        ) from error
+    make_folder(out)
     failed, understood = 0, ''
     with bars() as shown:
         task = shown.add_task('segmenting', total=len(paths))

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and making the folder for it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,19 @@ def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
+
+    Raises
+    ------
+    FileError
+        When it cannot be made; names the folder and the reason.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f'The folder {path} cannot be made: {error.strerror or error}. Choose another one.'
+        ) from error
