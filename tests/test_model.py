@@ -228,6 +228,15 @@ def test_a_model_says_in_one_line_what_it_is(model) -> None:
     assert len(text) < 200
 
 
+def test_a_model_whose_decoder_cannot_work_is_not_lost(model, scene, tmp_path) -> None:
+    bank = model.blocks[-1].bank
+    model.with_bank(3, bank.keep(np.flatnonzero(bank.classes == 1))).save(tmp_path / 'm.flim')
+    again = flim.load(tmp_path / 'm.flim')
+    with pytest.raises(DecoderError, match='no kernel of this block belongs to class 2'):
+        again.saliency(scene.image)
+    assert np.isfinite(again.with_decoder('tristate').saliency(scene.image)).all()
+
+
 def test_a_file_can_be_segmented_by_its_path(model, scene, tmp_path) -> None:
     imsave(tmp_path / 'squares.png', scene.image, check_contrast=False)
     np.testing.assert_array_equal(

@@ -20,7 +20,7 @@ from napari_flim.engine.architecture import (
     architecture_to_dict,
     with_channels,
 )
-from napari_flim.engine.decoders import DecoderSettings, check_decoder, decode
+from napari_flim.engine.decoders import DecoderSettings, decode
 from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.image import Image, check_axes, read_array
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
@@ -273,6 +273,8 @@ class FlimModel:
         check_axes(axes)
         if isinstance(given, str | Path):
             image = read_image(given, axes)
+            if spacing is not None:
+                image = replace(image, spacing=tuple(spacing))
         else:
             image = given if isinstance(given, Image) else read_array(given, axes, spacing)
         repeatable = self.rgb and not image.rgb and image.channels == 1
@@ -359,7 +361,9 @@ def model_from_settings(
     ranges = model.transform.ranges
     if ranges is not None and len(ranges) != (len(model.transform.channels) or model.channels):
         raise ImageError(f'there are {len(ranges)} intensity ranges')
-    check_decoder(model.decoder, blocks[model.decoded_block - 1].bank.classes, model.object_classes)
+    # A decoder that cannot work with these kernels is no reason to refuse the file: it says so
+    # when it is used, and another one can be chosen.
+    model.architecture.check_block(model.decoded_block)
     return model
 
 

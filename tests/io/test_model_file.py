@@ -116,7 +116,6 @@ def rewritten(content: bytes, change_header=None, change_tensors=None) -> bytes:
         (lambda h: h['transform'].update(window='ab'), 'window'),
         (lambda h: h['decoder'].update(band='x'), 'band'),
         (lambda h: h['decoder'].update(name='manual', weights=[]), 'weights'),
-        (lambda h: h['decoder'].update(name='manual', weights=[1.0]), 'weights'),
         (lambda h: h['decoder'].update(name='manual', weights=[None]), 'weights'),
         (lambda h: h['objects'].update(smallest='x'), 'smallest'),
         (lambda h: h['objects'].update(surprise=1), 'surprise'),

@@ -126,4 +126,4 @@ def _count(markers: MarkerSet) -> str:
         f'{n} voxels of {"background" if c == 1 else f"class {c}"}'
         for c, n in markers.class_counts.items()
     )
-    return f'{markers.count} markers, {counts}'
+    return f'{markers.count} marker{"s" * (markers.count != 1)}, {counts}'
