@@ -40,13 +40,10 @@ def part_of(job: Job[Result], before: int, total: int | None = None) -> Job[Resu
     total : int, optional
         Steps of the longer job; by default those before and those of the job.
     """
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    outcome: list[Result] = []
+    for step in _steps(job, outcome):
         yield Progress(step.stage, before + step.done, total or before + step.total)
+    return outcome[0]
 
 
 def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -> Result:
@@ -67,11 +64,13 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
     >>> finish(count())
     7
     """
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    outcome: list[Result] = []
+    for step in _steps(job, outcome):
         if report is not None:
             report(step)
+    return outcome[0]
+
+
+def _steps(job: Job[Result], outcome: list[Result]) -> Generator[Progress, None, None]:
+    """The steps of a job; its result is appended to ``outcome``, since a loop would drop it."""
+    outcome.append((yield from job))

@@ -25,6 +25,9 @@ from napari_flim.model import FlimModel
 from napari_flim.samples import SAMPLES, Sample
 from napari_flim.training import learn_model
 
+SMALLEST_WIDTH = 300
+"""Pixels for each part of a picture."""
+
 
 def run(out: Path, window: bool) -> None:
     """Learn a model for every sample; then open napari, or say where the pictures are."""
@@ -76,7 +79,8 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
 def picture(result: Shown) -> NDArray[np.uint8]:
     """Image with markers, saliency, and image with outlines, side by side: (Y, 3 X, 3) uint8.
 
-    Of a volume, the plane with most marked object voxels is shown.
+    Of a volume, the plane with most marked object voxels is shown. Small images are enlarged by a
+    whole factor.
     """
     image, markers = result.image, result.markers
     saliency, objects = result.saliency, result.objects
@@ -84,6 +88,11 @@ def picture(result: Shown) -> NDArray[np.uint8]:
         plane = int((markers == 2).sum(axis=(1, 2)).argmax())
         image, markers = image[plane], markers[plane]
         saliency, objects = saliency[plane], objects[plane]
+    factor = max(1, SMALLEST_WIDTH // markers.shape[1])
+    image, markers, saliency, objects = (
+        array.repeat(factor, axis=0).repeat(factor, axis=1)
+        for array in (image, markers, saliency, objects)
+    )
     base = image.astype(np.float64)
     base = (base - base.min()) / max(float(np.ptp(base)), 1e-12)
     if base.ndim == 2:
