@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_flim as flim
-from napari_flim.engine.decoders import DECODERS
+from napari_flim.engine.decoder_settings import DECODERS
 from napari_flim.errors import (
     ArchitectureError,
     DecoderError,

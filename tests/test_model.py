@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from skimage.io import imsave
 
 import napari_flim as flim
 from napari_flim.delineation.objects import ObjectSettings, separate_objects
-from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import read_array
 from napari_flim.engine.kernels import KernelBank
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import DecoderError, FileError, FlimWarning, ImageError, KernelError
-from napari_flim.model import FlimModel
+from napari_flim.model import FlimModel, model_from_settings, settings_of
 from napari_flim.progress import finish
 from napari_flim.training import learn_model
 
@@ -262,3 +263,70 @@ def test_ranges_that_do_not_fit_the_channels_are_refused(model, scene) -> None:
     wrong = replace(model, transform=replace(model.transform, ranges=((0, 1), (0, 1))))
     with pytest.raises(ImageError, match='2 intensity ranges were given for 1 channels'):
         wrong.segment(scene.image)
+
+
+def test_activations_that_are_already_there_decode_to_the_same_bits(model, scene) -> None:
+    features = model.input_features(scene.image)
+    channels = model.encoder.activations(features, [3])[0]
+    before = channels.clone()
+    maps = model.decode(channels, scene.image.shape)
+    np.testing.assert_array_equal(maps, model.class_saliency(scene.image))
+    maps += 1
+    assert maps.flags.writeable
+    assert torch.equal(channels, before)
+
+
+@pytest.mark.parametrize('block', [1, 3])
+def test_decoding_brings_a_subsampled_block_back_to_image_size(scene, block: int) -> None:
+    specs = tuple(flim.Block(channels=6, stride=2) for _ in range(3))
+    model = flim.learn(scene.image, scene.markers, flim.Architecture(specs), block=block)
+    channels = model.encoder.activations(model.input_features(scene.image), [block])[0]
+    assert channels.shape[1:] == (48 // 2**block,) * 2
+    maps = model.decode(channels, scene.image.shape)
+    np.testing.assert_array_equal(maps[0], model.saliency(scene.image))
+
+
+def test_saliency_that_is_the_same_everywhere_is_dark(model) -> None:
+    maps = model.decode(torch.zeros(len(model.blocks[2].bank), 20, 21), (20, 21))
+    assert maps.shape == (1, 20, 21)
+    assert not maps.any()
+
+
+def test_weights_set_by_hand_are_saved_and_are_not_needed_in_old_files(model, tmp_path) -> None:
+    by_hand = model.with_decoder(overrides=((0, 0.0), (3, -1.5)))
+    by_hand.save(tmp_path / 'm.flim')
+    assert flim.load(tmp_path / 'm.flim').decoder == by_hand.decoder
+    settings = settings_of(model)
+    del settings['decoder']['overrides']
+    again = model_from_settings(model.blocks, model.architecture, settings)
+    assert again.decoder == model.decoder
+
+
+def test_leaving_a_kernel_out_is_what_dropping_it_would_give(model, scene) -> None:
+    left_out = model.with_decoder(overrides=((2, 0.0), (7, 0.0)))
+    dropped = model.with_bank(3, model.blocks[2].bank.drop([2, 7]))
+    found, expected = (m.class_saliency(scene.image) for m in (left_out, dropped))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert (found != model.class_saliency(scene.image)).any()
+
+
+def test_maps_of_several_classes_are_divided_by_the_kernels_that_count() -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    kernels = model.blocks[1].bank.classes
+    number = int(np.flatnonzero(kernels == max(set(kernels), key=list(kernels).count))[0])
+    left_out = model.with_decoder(overrides=((number, 0.0),))
+    dropped = model.with_bank(2, model.blocks[1].bank.drop([number]))
+    found, expected = (m.class_saliency(image) for m in (left_out, dropped))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_weights_set_by_hand_stay_with_their_block(model) -> None:
+    by_hand = model.with_decoder(overrides=((1, 0.0),))
+    assert by_hand.with_decoder('tristate').decoder.overrides == ((1, 0.0),)
+    assert by_hand.with_decoder(block=2).decoder.overrides == ()
+    assert by_hand.with_decoder(block=2, overrides=((4, 1.0),)).decoder.overrides == ((4, 1.0),)
+    edited = by_hand.with_bank(3, model.blocks[2].bank.keep(range(len(model.blocks[2].bank))[::-1]))
+    assert edited.decoder.overrides == ()
+    on_first = model.with_decoder(block=1, overrides=((1, 0.0),))
+    assert on_first.with_bank(3, model.blocks[2].bank).decoder.overrides == ((1, 0.0),)

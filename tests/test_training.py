@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_flim.engine.architecture import Architecture, Block
-from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import read_array
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions

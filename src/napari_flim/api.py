@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_flim.engine.architecture import Architecture, preset
-from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import Image, check_axes, read_stack
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import MarkerSet

@@ -38,6 +38,10 @@ class EvaluationError(FlimError, ValueError):
     """Predictions and truth cannot be compared."""
 
 
+class EngineError(FlimError):
+    """The engine failed for a reason that nobody foresaw, such as a lack of memory."""
+
+
 class FileError(FlimError, OSError):
     """A file cannot be read or written."""
 

@@ -20,9 +20,11 @@ from napari_flim.engine.architecture import (
     architecture_to_dict,
     with_channels,
 )
-from napari_flim.engine.decoders import DecoderSettings, decode
+from napari_flim.engine.decoder_settings import DecoderSettings, counted_classes
+from napari_flim.engine.decoders import decode
 from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.image import Image, check_axes, read_array
+from napari_flim.engine.input_features import input_features
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform
@@ -120,7 +122,7 @@ class FlimModel:
         self, image: Any, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> torch.Tensor:
         """What block 1 reads of an image: (C, \\*S) float32."""
-        return self.transform.apply(self._accept(image, axes, spacing))
+        return input_features(self.transform, self.accept(image, axes, spacing))
 
     def activations(
         self,
@@ -183,16 +185,42 @@ class FlimModel:
         all maps of the image together are stretched to [0, 1].
         """
         features = self.input_features(image, axes, spacing)
-        block = self.decoded_block
-        channels = self.encoder.activations(features, [block])[0]
+        channels = self.encoder.activations(features, [self.decoded_block])[0]
+        return self.decode(channels, features.shape[1:])
+
+    @torch.inference_mode()
+    def decode(self, channels: torch.Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
+        """Saliency of every object class from activations that are already there.
+
+        Parameters
+        ----------
+        channels : (K, \\*S') tensor
+            Activations of the decoded block; left as they are.
+        shape : sequence of int
+            Spatial shape of the image.
+
+        Returns
+        -------
+        (L, \\*S) float32 array in [0, 1]
+            The array of `class_saliency`; nobody else holds it.
+
+        Raises
+        ------
+        DecoderError
+            When the decoder cannot work with these kernels.
+        """
+        block, objects = self.decoded_block, self.object_classes
         classes = self.blocks[block - 1].bank.classes
-        decoded = decode(channels, classes, self.decoder, self.object_classes).saliency
+        decoded = decode(channels, classes, self.decoder, objects).saliency
         if len(decoded) > 1:
-            counts = [(classes == number).sum() for number in self.object_classes]
-            decoded = decoded / torch.tensor(counts).reshape((-1,) + (1,) * self.ndim)
-        stride = self.architecture.strides(self.ndim)[block - 1]
-        maps = resample(decoded, stride, features.shape[1:])
-        lowest, span = maps.min(), maps.max() - maps.min()
+            counted = counted_classes(self.decoder, classes, objects)
+            counts = [int((counted == number).sum()) for number in objects]
+            decoded = decoded / torch.tensor(counts, device=decoded.device).reshape(
+                (-1,) + (1,) * self.ndim
+            )
+        maps = resample(decoded, self.architecture.strides(self.ndim)[block - 1], shape)
+        lowest, highest = maps.aminmax()
+        span = highest - lowest
         return _numpy((maps - lowest) / span if span > 0 else torch.zeros_like(maps))
 
     def segment(
@@ -214,20 +242,23 @@ class FlimModel:
         Parameters
         ----------
         name : str, optional
-            A name from `napari_flim.engine.decoders.DECODERS`.
+            A name from `napari_flim.engine.decoder_settings.DECODERS`.
         **settings
-            Fields of `DecoderSettings`, such as ``block``.
+            Fields of `DecoderSettings`, such as ``block``. Weights set by hand belong to the
+            kernels of one block, so another block starts without.
         """
         changed = settings if name is None else {'name': name, **settings}
         model = replace(self, decoder=replace(self.decoder, **changed))
-        model.architecture.check_block(model.decoded_block)
+        if model.decoded_block != self.decoded_block and 'overrides' not in changed:
+            model = replace(model, decoder=replace(model.decoder, overrides=()))
         return model
 
     def with_bank(self, block: int, bank: KernelBank) -> FlimModel:
         """This model with an edited kernel bank.
 
         The blocks after it were learned from what the old kernels answered, so they are removed,
-        with a warning; learn them again from here (``start`` of `napari_flim.learn`).
+        with a warning; learn them again from here (``start`` of `napari_flim.learn`). Weights
+        set by hand for kernels that are edited or removed are taken back.
 
         Raises
         ------
@@ -250,7 +281,9 @@ class FlimModel:
             )
         blocks = (*self.blocks[: block - 1], replace(old, bank=bank))
         kept = self.decoder.block if self.decoder.block <= len(blocks) else 0
-        return replace(self, blocks=blocks, decoder=replace(self.decoder, block=kept))
+        by_hand = self.decoder.overrides if block > self.decoded_block else ()
+        decoder = replace(self.decoder, block=kept, overrides=by_hand)
+        return replace(self, blocks=blocks, decoder=decoder)
 
     def save(self, path: Path | str) -> None:
         """Write the model to a ``.flim`` file, whole or not at all.
@@ -263,7 +296,7 @@ class FlimModel:
         header = {**settings_of(self), 'architecture': architecture_to_dict(self.architecture)}
         write_model_file(path, header, blocks_to_tensors(self.blocks))
 
-    def _accept(
+    def accept(
         self,
         given: Any,
         axes: str | None = None,

@@ -11,8 +11,9 @@ import torch
 
 from napari_flim import __version__
 from napari_flim.engine.architecture import Architecture
-from napari_flim.engine.decoders import DecoderSettings, check_decoder
+from napari_flim.engine.decoder_settings import DecoderSettings, check_decoder
 from napari_flim.engine.image import Image
+from napari_flim.engine.input_features import input_features
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.learning import learn_encoder
 from napari_flim.engine.libift import learn_libift
@@ -70,7 +71,7 @@ def learn_model(
     resolved = transform.resolved(images, fixed=fixed_ranges)
     inputs = []
     for number, image in enumerate(images, start=1):
-        inputs.append(resolved.apply(image))
+        inputs.append(input_features(resolved, image))
         yield Progress(f'reading image {number}', number, 2 * len(images) * len(architecture))
     libift = resolved.kind == 'libift'
     if libift:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_flim.engine.colour import heat_lab, lab_norm2, normalization_value
+from napari_flim.engine.colour import heat_lab, lab_norm2
+from napari_flim.engine.full_scale import normalization_value
 from napari_flim.errors import ImageError
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'libift'

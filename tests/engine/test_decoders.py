@@ -7,13 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_flim.engine.decoders import (
+from napari_flim.engine.decoder_settings import (
     DECODERS,
     DecoderSettings,
     check_decoder,
-    decode,
-    scale_channels,
 )
+from napari_flim.engine.decoders import FUNCTIONS, decode, scale_channels
 from napari_flim.errors import DecoderError
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'decoders'
@@ -71,7 +70,7 @@ def test_the_weights_of_every_voxel_agree(case):
 def test_offsets_and_dead_channels_are_decoded_by_formula(name, scaling):
     golden, activations, classes = load('offset_and_dead2d')
     scaled = scale_channels(activations, stretched=scaling == 'minmax')
-    result = DECODERS[name].function(scaled, torch.from_numpy(classes == 2), DecoderSettings(name))
+    result = FUNCTIONS[name](scaled, torch.from_numpy(classes == 2), DecoderSettings(name))
     expected = f'{scaling}_{BY_CHANNEL[name]}'
     np.testing.assert_allclose(result.saliency[0], golden[f'{expected}_saliency'], atol=1e-4)
     alive = activations.flatten(1).amax(dim=1).numpy() > 0

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_flim.engine.kernels import KernelBank, rebase
+from napari_flim.engine.architecture import Block
+from napari_flim.engine.encoder import Encoder
+from napari_flim.engine.feature_normalization import normalize
+from napari_flim.engine.kernels import KernelBank, LearnedBlock, drop_kernels, rebase
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.operations import convolve
-from napari_flim.errors import KernelError
+from napari_flim.errors import ArchitectureError, KernelError
 
+CHAIN = ((2, 4, 0), (4, 3, 1), (3, 5, 2))
+"""Channels, kernels and seed of three blocks."""
 FIELDS = ('weights', 'bias', 'classes', 'images', 'markers', 'voxels')
 
 
@@ -151,7 +156,7 @@ def test_rebased_kernels_answer_as_before_under_another_normalization(size):
     features = torch.from_numpy(rng.normal(size=(3, 7, 7, 7)[: len(size) + 1]).astype(np.float32))
     inner = (slice(None), *(slice(1, -1),) * len(size))
     answers = [
-        convolve(n.apply(features), torch.tensor(b.weights), torch.tensor(b.bias))[inner]
+        convolve(normalize(features, n), torch.tensor(b.weights), torch.tensor(b.bias))[inner]
         for b, n in ((bank, old), (rebase(bank, old, new), new))
     ]
     torch.testing.assert_close(answers[0], answers[1], rtol=1e-4, atol=1e-4)
@@ -176,3 +181,59 @@ def test_a_bank_holds_copies_that_cannot_be_written():
     for name in FIELDS:
         with pytest.raises(ValueError, match='read-only'):
             getattr(bank, name)[0] = 0
+
+
+def block_of(spec, channels, kernels, seed):
+    rng = np.random.default_rng(seed)
+    mean, std = rng.normal(size=channels), rng.uniform(0.5, 2, channels)
+    return LearnedBlock(
+        spec,
+        Normalization(mean.astype(np.float32), std.astype(np.float32)),
+        make_bank(kernels, channels, seed=seed),
+    )
+
+
+@pytest.mark.parametrize('kind', ['regular', 'separable'])
+@pytest.mark.parametrize('dropped', [[1], [0, 3, 3]])
+def test_without_a_kernel_later_blocks_see_its_channel_at_the_marker_mean(kind, dropped):
+    specs = (Block(stride=2), Block(kind=kind, extra_dilations=(2,)), Block(pooling='average'))
+    blocks = tuple(block_of(spec, *n) for spec, n in zip(specs, CHAIN, strict=True))
+    features = torch.rand(2, 30, 31)
+    answers = Encoder(blocks).activations(features, [1])[0].clone()
+    for index in dropped:
+        answers[index] = float(blocks[1].normalization.mean[index])
+    expected = Encoder(blocks[1:]).activations(answers, [1, 2])
+    edited = drop_kernels(blocks, 1, dropped)
+    found = Encoder(edited).activations(features, [2, 3])
+    for answer, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(answer, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_dropping_kernels_leaves_other_blocks_the_same_objects():
+    blocks = tuple(block_of(Block(), *n) for n in CHAIN)
+    first, second, third = drop_kernels(blocks, 1, [2])
+    assert first is not blocks[0]
+    assert second is not blocks[1]
+    assert third is blocks[2]
+    assert_rows(first.bank, blocks[0].bank, [0, 1, 3])
+    assert_rows(replace(second.bank, weights=blocks[1].bank.weights), blocks[1].bank, slice(None))
+    np.testing.assert_array_equal(second.bank.weights, blocks[1].bank.weights[:, [0, 1, 3]])
+    last = drop_kernels(blocks, 3, [0])
+    assert last[:2] == blocks[:2]
+    assert len(last[2].bank) == len(blocks[2].bank) - 1
+    assert drop_kernels(blocks, 2, []) == blocks
+
+
+@pytest.mark.parametrize(
+    ('block', 'indices', 'error', 'message'),
+    [
+        (1, [4], KernelError, 'Kernel 4 was named'),
+        (1, [0, 1, 2, 3], KernelError, 'keep at least one'),
+        (0, [0], ArchitectureError, 'Block 0 was asked for'),
+        (4, [0], ArchitectureError, 'blocks 1 to 3'),
+    ],
+)
+def test_kernels_that_cannot_be_dropped_give_a_clear_error(block, indices, error, message):
+    blocks = tuple(block_of(Block(), *n) for n in CHAIN)
+    with pytest.raises(error, match=message):
+        drop_kernels(blocks, block, indices)

@@ -7,6 +7,7 @@ import torch
 from scipy import ndimage
 
 from napari_flim.engine.architecture import Architecture, Block
+from napari_flim.engine.feature_normalization import normalize
 from napari_flim.engine.libift import learn_libift
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.operations import activate, convolve
@@ -103,7 +104,7 @@ def apply(blocks, features):
     for block in blocks:
         spec, ndim = block.spec, features.ndim - 1
         weights, bias = (torch.tensor(a) for a in (block.bank.weights, block.bank.bias))
-        features = block.normalization.apply(features)
+        features = normalize(features, block.normalization)
         features = activate(convolve(features, weights, bias, spec.axes('dilation', ndim)))
         features = pool(features, spec.axes('pool_size', ndim), spec.strides(ndim), spec.pooling)
     return features
@@ -168,7 +169,7 @@ def test_every_kernel_is_the_patch_at_its_voxel(learned, case):
     bank, spec, images = block.bank, block.spec, list(images.values())
     for kernel, weights in enumerate(kernels_to_patches(bank.weights)):
         voxel, marker_set = bank.voxels[kernel], markers[bank.images[kernel]]
-        image = block.normalization.apply(images[bank.images[kernel]])
+        image = normalize(images[bank.images[kernel]], block.normalization)
         size, dilation = (spec.axes(name, bank.ndim) for name in ('kernel_size', 'dilation'))
         patch = gather_patches(image, voxel[None], size, dilation)[0].numpy()
         np.testing.assert_allclose(patch / np.linalg.norm(patch), weights, rtol=0, atol=1e-4)
@@ -253,7 +254,9 @@ def test_intrinsic_atrous_spreads_kernels_and_windows_by_the_strides_before():
     spreads = (1, 1), (1, 2), (3, 6)
     for block, later, spread in zip(learned[:3], learned[1:], spreads, strict=True):
         weights, bias = (torch.tensor(a) for a in (block.bank.weights, block.bank.bias))
-        features = activate(convolve(block.normalization.apply(features), weights, bias, spread))
+        features = activate(
+            convolve(normalize(features, block.normalization), weights, bias, spread)
+        )
         features = pool_by_taps(
             features, block.spec.axes('pool_size', 2), spread, block.spec.pooling
         )

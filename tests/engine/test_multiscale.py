@@ -3,11 +3,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_flim.engine.multiscale import (
-    multiscale_channels,
-    multiscale_features,
-    multiscale_halo,
-)
+from napari_flim.engine.feature_sizes import multiscale_channels, multiscale_halo
+from napari_flim.engine.multiscale import multiscale_features
 
 
 def oracle(image, scale, steps):

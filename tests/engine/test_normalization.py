@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_flim.engine.normalization import (
-    Normalization,
+from napari_flim.engine.feature_normalization import (
     batch_normalization,
     linear_normalization,
+    normalize,
+)
+from napari_flim.engine.normalization import (
+    Normalization,
     marker_statistics,
     object_oversampling,
 )
@@ -77,14 +80,14 @@ def test_marker_statistics_agree_with_their_formula():
     np.testing.assert_allclose(statistics.mean, golden['mean'], atol=1e-6)
     np.testing.assert_allclose(statistics.std, golden['std'] + epsilon, atol=1e-6)
     features = torch.from_numpy(patches.T.astype(np.float32))
-    np.testing.assert_allclose(statistics.apply(features).T, golden['normalised'], atol=1e-5)
+    np.testing.assert_allclose(normalize(features, statistics).T, golden['normalised'], atol=1e-5)
 
 
 @pytest.mark.parametrize('ndim', [2, 3])
 def test_normalization_works_channel_by_channel(ndim):
     features = torch.ones(2, *(3,) * ndim)
     normalization = Normalization(np.array([1, 3], np.float32), np.array([5, 4], np.float32))
-    result = normalization.apply(features)
+    result = normalize(features, normalization)
     assert torch.equal(result[0], torch.zeros_like(result[0]))
     assert torch.equal(result[1], torch.full_like(result[1], -0.5))
 

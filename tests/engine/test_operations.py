@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from napari_flim.engine.operations import (
     activate,
@@ -147,3 +148,24 @@ def test_each_axis_has_its_own_stride():
     ramp = coordinates((4, 9, 7))
     result = resample(ramp[:, :, ::4, ::3], (1, 4, 3), (4, 9, 7))
     torch.testing.assert_close(result, ramp, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('centred', [False, True])
+@pytest.mark.parametrize(('size', 'dilation'), [((3, 3), 1), ((5, 3), (2, 4)), ((1, 1), 1)])
+def test_a_large_image_is_convolved_in_strips_to_the_same_numbers(size, dilation, centred):
+    features, kernels, bias = torch.rand(3, 701, 400), torch.randn(8, 3, *size), torch.randn(8)
+    centre = torch.rand(3, 1, 1) if centred else None
+    steps = (dilation, dilation) if isinstance(dilation, int) else dilation
+    padding = [d * (k // 2) for d, k in zip(steps, size, strict=True)]
+    plain = features if centre is None else features - centre
+    expected = F.conv2d(plain[None], kernels, bias, padding=padding, dilation=steps)[0]
+    before = features.clone()
+    result = convolve(features, kernels, bias, dilation, centre)
+    torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-5)
+    assert torch.equal(features, before)
+
+
+def test_outside_the_image_lies_the_centre():
+    volume = torch.full((1, 3, 4, 5), 7.0)
+    result = convolve(volume, torch.ones(1, 1, 3, 3, 3), centre=torch.full((1, 1, 1, 1), 7.0))
+    assert not result.any()

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_flim.engine.feature_normalization import normalize
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.operations import convolve
 from napari_flim.engine.patches import gather_patches, patches_to_kernels, tap_offsets
@@ -94,7 +95,7 @@ def test_normalizing_the_patches_equals_taking_patches_of_the_normalized_image()
     arguments = every_voxel((6, 7)), (3, 3), (2, 2)
     torch.testing.assert_close(
         gather_patches(features, *arguments, normalization),
-        gather_patches(normalization.apply(features), *arguments),
+        gather_patches(normalize(features, normalization), *arguments),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_flim.engine.image import Image, read_array
+from napari_flim.engine.input_features import input_features
 from napari_flim.engine.preprocessing import InputTransform, parse_input
 from napari_flim.errors import FlimWarning, ImageError
 
@@ -39,7 +40,7 @@ def noise(*shape, seed=0):
 @pytest.mark.parametrize('kind', ['lab', 'libift', 'auto'])
 def test_colours_become_what_libift_reads(name, kind):
     image = read_array(imageio.imread(GOLDEN / f'orig/{name}.png'))
-    result = InputTransform(kind).resolved([image]).apply(image)
+    result = input_features(InputTransform(kind).resolved([image]), image)
     assert result.dtype == torch.float32
     expected = read_mimg(GOLDEN / f'lab/{name}.mimg')[:, 0]
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6)
@@ -49,17 +50,19 @@ def test_grey_volumes_become_what_libift_reads():
     content = (GOLDEN / 'h_3d/orig/v.scn').read_bytes()
     x, y, z = map(int, content.split(b'\n')[1].split())
     image = grey(np.frombuffer(content[-2 * x * y * z :], '<u2').reshape(z, y, x))
-    result = InputTransform('libift').apply(image)
+    result = input_features(InputTransform('libift'), image)
     np.testing.assert_allclose(result, read_mimg(GOLDEN / 'h_3d/lab_v.mimg'), rtol=0, atol=1e-6)
 
 
 def test_colours_of_any_type_are_the_same_colours():
     rgb = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.uint8)
-    expected = InputTransform('lab').apply(read_array(rgb))
+    expected = input_features(InputTransform('lab'), read_array(rgb))
     wide = read_array(rgb.astype(np.float64) / 255, axes='YXS')
-    torch.testing.assert_close(InputTransform('lab').apply(wide), expected, rtol=0, atol=2e-6)
+    torch.testing.assert_close(
+        input_features(InputTransform('lab'), wide), expected, rtol=0, atol=2e-6
+    )
     sixteen = read_array(rgb.astype(np.uint16) * 257, axes='YXS')
-    assert (InputTransform('lab').apply(sixteen) - expected).abs().mean() < 0.01
+    assert (input_features(InputTransform('lab'), sixteen) - expected).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize(('axes', 'kind'), [('YX', 'scaled'), ('YXS', 'lab'), ('CYX', 'scaled')])
@@ -71,7 +74,7 @@ def test_auto_is_decided_by_the_first_image(axes, kind):
 
 def test_an_undecided_transform_cannot_be_applied():
     with pytest.raises(ImageError, match=r'still "auto"; call resolved\(\)'):
-        InputTransform().apply(grey(noise(4, 5)))
+        input_features(InputTransform(), grey(noise(4, 5)))
 
 
 def test_images_of_a_model_must_be_alike():
@@ -89,12 +92,12 @@ def test_every_image_is_scaled_by_its_own_percentiles():
         ((low, high),) = transform.statistics(image)
         assert (low, high) == pytest.approx((100 * factor + shift, 900 * factor + shift))
         expected = (values - 100) / 800
-        np.testing.assert_allclose(transform.apply(image)[0], expected, atol=1e-5)
+        np.testing.assert_allclose(input_features(transform, image)[0], expected, atol=1e-5)
 
 
 def test_channels_are_scaled_apart():
     image = read_array(noise(3, 5, 6) * np.array([1, 10, 1000])[:, None, None], 'CYX')
-    result = SCALED.apply(image)
+    result = input_features(SCALED, image)
     assert result.flatten(1).amin(dim=1).tolist() == [0, 0, 0]
     assert result.flatten(1).amax(dim=1).tolist() == [1, 1, 1]
 
@@ -105,19 +108,19 @@ def test_fixed_ranges_span_all_training_images_and_then_stay():
     assert transform.ranges == ((0.0, 4.0),)
     other = grey([[8.0, -4.0]])
     assert transform.statistics(other) == ((0.0, 4.0),)
-    assert transform.apply(other).tolist() == [[[2.0, -1.0]]]
+    assert input_features(transform, other).tolist() == [[[2.0, -1.0]]]
 
 
 def test_a_window_is_clipped():
     transform = InputTransform('window', window=(-100, 300))
-    result = transform.apply(grey(np.array([[-1000, -100, 0, 100, 300, 3000]], np.int16)))
+    result = input_features(transform, grey(np.array([[-1000, -100, 0, 100, 300, 3000]], np.int16)))
     np.testing.assert_allclose(result[0, 0], [0, 0, 0.25, 0.5, 1, 1])
 
 
 def test_chosen_channels_are_used_in_their_order():
     image = read_array(noise(4, 5, 6), 'CYX')
-    result = replace(SCALED, channels=(2, 0)).apply(image)
-    assert torch.equal(result, SCALED.apply(image)[[2, 0]])
+    result = input_features(replace(SCALED, channels=(2, 0)), image)
+    assert torch.equal(result, input_features(SCALED, image)[[2, 0]])
     assert replace(SCALED, channels=(2, 0)).features(4, 2) == 2
 
 
@@ -130,9 +133,9 @@ def test_channels_that_do_not_exist_give_a_clear_error(channels):
 
 def test_images_without_colour_are_refused_where_colour_is_needed():
     with pytest.raises(ImageError, match='not RGB .*scaled, multiscale or window'):
-        InputTransform('lab').apply(grey(noise(4, 5)))
+        input_features(InputTransform('lab'), grey(noise(4, 5)))
     with pytest.raises(ImageError, match='2 channels; LibIFT reads RGB or grey'):
-        InputTransform('libift').apply(read_array(noise(2, 4, 5), 'CYX'))
+        input_features(InputTransform('libift'), read_array(noise(2, 4, 5), 'CYX'))
 
 
 @pytest.mark.parametrize('shape', [(9, 10), (6, 7, 8)])
@@ -140,9 +143,9 @@ def test_images_without_colour_are_refused_where_colour_is_needed():
 def test_multiscale_features_start_with_the_plain_ones(shape, coloured):
     axes = 'ZYX'[-len(shape) :]
     image = read_array(noise(*shape, 3), axes + 'S') if coloured else grey(noise(*shape))
-    plain = InputTransform('lab' if coloured else 'scaled').apply(image)
+    plain = input_features(InputTransform('lab' if coloured else 'scaled'), image)
     transform = InputTransform('multiscale', scales=(1.0, 2.0))
-    result = transform.apply(image)
+    result = input_features(transform, image)
     per_channel = 1 + 2 * (2 + len(shape))
     assert len(result) == transform.features(image.channels, len(shape))
     assert torch.equal(result[::per_channel], plain)
@@ -155,14 +158,14 @@ def test_multiscale_features_start_with_the_plain_ones(shape, coloured):
 def test_the_announced_number_of_features_is_made(kind, coloured):
     image = read_array(noise(8, 9, 3), 'YXS') if coloured else grey(noise(8, 9))
     transform = InputTransform(kind)
-    assert len(transform.apply(image)) == transform.features(image.channels, 2)
+    assert len(input_features(transform, image)) == transform.features(image.channels, 2)
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('kind', GREY_KINDS)
 def test_every_type_of_number_is_read(kind, dtype):
     values = ((noise(8, 9) > 0.5) * 100).astype(dtype)
-    result = InputTransform(kind, window=(0.0, 200.0), scales=(1.0,)).apply(grey(values))
+    result = input_features(InputTransform(kind, window=(0.0, 200.0), scales=(1.0,)), grey(values))
     assert result.dtype == torch.float32
     assert torch.isfinite(result).all()
     assert result[0].std() > 0
@@ -172,13 +175,15 @@ def test_every_type_of_number_is_read(kind, dtype):
 def test_the_type_does_not_change_the_scaled_values(dtype):
     values = np.random.default_rng(0).integers(0, 100, (8, 9))
     expected = (values - values.min()) / (values.max() - values.min())
-    np.testing.assert_allclose(SCALED.apply(grey(values.astype(dtype)))[0], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        input_features(SCALED, grey(values.astype(dtype)))[0], expected, atol=1e-6
+    )
 
 
 def test_a_mask_keeps_zero_and_one():
     mask = noise(5, 6) > 0.99
     mask[0, 0] = True
-    np.testing.assert_array_equal(InputTransform('scaled').apply(grey(mask))[0], mask)
+    np.testing.assert_array_equal(input_features(InputTransform('scaled'), grey(mask))[0], mask)
 
 
 @pytest.mark.parametrize(
@@ -186,21 +191,21 @@ def test_a_mask_keeps_zero_and_one():
 )
 def test_a_small_contrast_on_a_large_value_survives(dtype, base):
     values = np.arange(12).reshape(3, 4)
-    result = SCALED.apply(grey((base + values).astype(dtype)))[0]
+    result = input_features(SCALED, grey((base + values).astype(dtype)))[0]
     np.testing.assert_allclose(result, values / 11, atol=1e-6)
 
 
 @pytest.mark.parametrize('value', [0, 7])
 def test_a_constant_image_becomes_zero(value):
     for dtype in ('uint8', 'float32', 'int64'):
-        result = InputTransform('scaled').apply(grey(np.full((4, 5), value, dtype)))
+        result = input_features(InputTransform('scaled'), grey(np.full((4, 5), value, dtype)))
         assert not result.any()
 
 
 def test_a_few_bright_voxels_on_black_are_not_lost():
     values = np.zeros((100, 100), np.uint8)
     values[5, 5:8] = 200
-    result = InputTransform('scaled').apply(grey(values))
+    result = input_features(InputTransform('scaled'), grey(values))
     assert result.max() == 1
     assert result.count_nonzero() == 3
 
@@ -213,18 +218,18 @@ def test_voxels_that_are_not_finite_become_zero_with_a_warning(value, dtype):
     expected[2, 3] = values.min()
     values[2, 3] = value
     with pytest.warns(FlimWarning, match='1 voxels that are not finite'):
-        result = SCALED.apply(grey(values))
+        result = input_features(SCALED, grey(values))
     assert result[0, 2, 3] == 0
     ordinary = np.ones((6, 7), bool)
     ordinary[2, 3] = False
-    clean = SCALED.apply(grey(expected))
+    clean = input_features(SCALED, grey(expected))
     np.testing.assert_allclose(result[0][ordinary], clean[0][ordinary], atol=1e-6)
 
 
 @pytest.mark.parametrize('kind', ['scaled', 'multiscale'])
 def test_an_image_without_one_finite_number_becomes_zero(kind):
     with pytest.warns(FlimWarning, match='not finite'):
-        result = InputTransform(kind, scales=(1.0,)).apply(grey(np.full((5, 6), np.nan)))
+        result = input_features(InputTransform(kind, scales=(1.0,)), grey(np.full((5, 6), np.nan)))
     assert not result.any()
 
 
@@ -232,13 +237,13 @@ def test_colours_that_are_not_finite_become_finite():
     values = noise(5, 6, 3)
     values[2, 2] = np.nan
     values[3, 3, 0] = np.inf
-    assert torch.isfinite(InputTransform('lab').apply(read_array(values, 'YXS'))).all()
+    assert torch.isfinite(input_features(InputTransform('lab'), read_array(values, 'YXS'))).all()
 
 
 def test_an_outlier_beyond_float32_stays_finite():
     values = noise(40, 50)
     values[3, 3] = 1e300
-    result = InputTransform('scaled', percentiles=(1, 99)).apply(grey(values))
+    result = input_features(InputTransform('scaled', percentiles=(1, 99)), grey(values))
     assert torch.isfinite(result).all()
 
 
@@ -252,10 +257,10 @@ def part_of(image, start, stop):
 def test_a_part_equals_the_whole_within_its_halo(kind, shape, spacing):
     image = grey((noise(*shape) * 255).astype(np.uint8), spacing)
     transform = InputTransform(kind, window=(10.0, 200.0), scales=(1.0, 2.0))
-    whole, statistics = transform.apply(image), transform.statistics(image)
+    whole, statistics = input_features(transform, image), transform.statistics(image)
     halo = transform.halo(spacing)
     start, stop = (5,) * len(shape), tuple(n - 3 for n in shape)
-    part = transform.apply(part_of(image, start, stop), statistics)
+    part = input_features(transform, part_of(image, start, stop), statistics)
     inner = tuple(slice(h, n - h) for h, n in zip(halo, part.shape[1:], strict=True))
     outer = tuple(slice(a + h, b - h) for a, b, h in zip(start, stop, halo, strict=True))
     expected = whole[(slice(None), *outer)]
@@ -270,7 +275,7 @@ def test_a_transform_leaves_the_image_as_it_is():
         image = grey((noise(6, 7) * 100).astype(dtype))
         before = image.data.copy()
         for kind in GREY_KINDS:
-            InputTransform(kind, scales=(1.0,)).apply(image)
+            input_features(InputTransform(kind, scales=(1.0,)), image)
         np.testing.assert_array_equal(image.data, before)
 
 
@@ -340,7 +345,7 @@ def test_ranges_must_be_as_many_as_the_used_channels(number):
     image = read_array(noise(4, 5, 6), 'CYX')
     transform = replace(SCALED, channels=(0, 2), ranges=((0.0, 1.0),) * number)
     with pytest.raises(ImageError, match=f'{number} intensity ranges were given for 2 channels'):
-        transform.apply(image)
+        input_features(transform, image)
 
 
 @pytest.mark.parametrize('kind', ['lab', 'libift'])
@@ -363,7 +368,7 @@ def test_what_is_no_finite_number_is_read_as_dark_in_every_kind(kind, value):
     transform = InputTransform(
         kind, window=(0.0, 1.0), scales=(1.0,), ranges=((0.0, 1.0),) if kind != 'lab' else None
     )
-    dark, unknown = (transform.apply(read_array(v, axes)) for v in (values, spoiled))
+    dark, unknown = (input_features(transform, read_array(v, axes)) for v in (values, spoiled))
     torch.testing.assert_close(unknown, dark)
 
 

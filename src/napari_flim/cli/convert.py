@@ -10,7 +10,7 @@ import typer
 
 from napari_flim.cli.console import say
 from napari_flim.engine.architecture import PRESETS
-from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import FileError

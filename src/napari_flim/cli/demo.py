@@ -1,4 +1,4 @@
-"""``napari-flim demo``: learn from the bundled samples, and show or write what comes out."""
+"""``napari-flim demo``: learn from the bundled samples, then open napari to try it by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from skimage.segmentation import find_boundaries
 
-from napari_flim.bridge.show import CLASS_COLOURS, Shown, show
+from napari_flim.bridge.show import show_window
 from napari_flim.cli.console import results, run_job, say
 from napari_flim.engine.architecture import preset
 from napari_flim.engine.image import read_array
@@ -23,17 +24,35 @@ from napari_flim.io.atomic import make_folder, write_atomically
 from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.model import FlimModel
 from napari_flim.samples import SAMPLES, Sample
+from napari_flim.session.classes import FIRST_CLASSES
 from napari_flim.training import learn_model
 
 SMALLEST_WIDTH = 300
 """Pixels for each part of a picture."""
 
 
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One image with what a model made of it, all on the same voxels.
+
+    Attributes
+    ----------
+    image : array
+        (\\*S) or (\\*S, 3).
+    markers, objects : (\\*S) int arrays
+    saliency : (\\*S) float array
+    """
+
+    image: NDArray[Any]
+    markers: NDArray[Any]
+    saliency: NDArray[Any]
+    objects: NDArray[Any]
+
+
 def run(out: Path, window: bool) -> None:
-    """Learn a model for every sample; then open napari, or say where the pictures are."""
+    """Learn a model for every sample; then open napari with the docks and no image."""
     make_folder(out)
     table = Table('sample', 'image', 'marked voxels', 'kernels', 'learn', 'apply', 'objects')
-    shown = []
     for name, loader in SAMPLES.items():
         sample = loader()
         model, row, result = _learn_and_apply(sample)
@@ -42,17 +61,17 @@ def run(out: Path, window: bool) -> None:
         write_saliency(out / f'{name}_saliency.tif', result.saliency, sample.spacing)
         write_picture(out / f'{name}.png', picture(result))
         table.add_row(name, *row)
-        shown.append(result)
     results.print(table)
     say(
         f'Models, label images and pictures are in {out.resolve()}; the pictures show markers, '
         'saliency and objects.'
     )
     if window and display_available() and importlib.util.find_spec('napari') is not None:
-        show(shown[0])
+        say('napari opens: press "Open the sample" in the Train dock, and paint.')
+        show_window('napari-flim demo')
 
 
-def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
+def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Result]:
     image = read_array(sample.image, spacing=sample.spacing, name=sample.name)
     markers = MarkerSet.from_labels(sample.markers)
     start = time.perf_counter()
@@ -70,13 +89,10 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Shown]:
         f'{applied - learned:.2f} s',
         str(objects.max()),
     ]
-    result = Shown(
-        sample.name, sample.image, image.rgb, sample.spacing, sample.markers, saliency, objects
-    )
-    return model, row, result
+    return model, row, Result(sample.image, sample.markers, saliency, objects)
 
 
-def picture(result: Shown) -> NDArray[np.uint8]:
+def picture(result: Result) -> NDArray[np.uint8]:
     """Image with markers, saliency, and image with outlines, side by side: (Y, 3 X, 3) uint8.
 
     Of a volume, the plane with most marked object voxels is shown. Small images are enlarged by a
@@ -98,10 +114,11 @@ def picture(result: Shown) -> NDArray[np.uint8]:
     if base.ndim == 2:
         base = np.repeat(base[..., None], 3, axis=2)
     marked = base.copy()
-    for number, colour in CLASS_COLOURS.items():
-        marked[markers == number] = 0.4 * marked[markers == number] + 0.6 * np.array(colour)
+    for one in FIRST_CLASSES:
+        own = markers == one.label
+        marked[own] = 0.4 * marked[own] + 0.6 * np.array(one.colour)
     outlined = base.copy()
-    outlined[find_boundaries(objects)] = CLASS_COLOURS[2]
+    outlined[find_boundaries(objects)] = FIRST_CLASSES[1].colour
     grey = np.repeat(saliency[..., None], 3, axis=2)
     together = np.concatenate([marked, grey, outlined], axis=1)
     pixels: NDArray[np.uint8] = (np.clip(together, 0, 1) * 255).round().astype(np.uint8)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_flim.cli.console import results
-from napari_flim.engine.decoders import DECODERS
+from napari_flim.engine.decoder_settings import DECODERS
 from napari_flim.model import FlimModel, load_model
 
 

@@ -9,7 +9,7 @@ import typer
 
 from napari_flim.api import resolve_architecture
 from napari_flim.cli.console import FAILED, complain, run_job, say, usage
-from napari_flim.engine.decoders import DecoderSettings
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import Image, check_axes
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions

@@ -89,14 +89,17 @@ def _spread(points: Floats, groups: int, rng: np.random.Generator) -> Indices:
     distance = np.full(len(points), np.inf)
     for _ in range(1, groups):
         last = points[chosen[-1]]
-        distance = np.minimum(distance, np.maximum(norms - 2 * (points @ last) + last @ last, 0))
-        distance[chosen] = 0
-        cumulated = np.cumsum(distance)
+        away = points @ last
+        np.subtract(norms, np.multiply(away, 2, out=away), out=away)
+        away += last @ last
+        np.minimum(distance, np.maximum(away, 0, out=away), out=distance)
+        distance[chosen[-1]] = 0
+        cumulated = distance.cumsum()
         if cumulated[-1] <= 0:
             remaining = np.setdiff1d(np.arange(len(points)), chosen)
             chosen.append(int(remaining[0]))
             continue
-        drawn = np.searchsorted(cumulated, rng.random() * cumulated[-1], side='right')
+        drawn = cumulated.searchsorted(rng.random() * cumulated[-1], side='right')
         chosen.append(min(int(drawn), len(points) - 1))
     return np.array(chosen, dtype=np.int64)
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import torch
 
+from napari_flim.engine.full_scale import SCALES
 from napari_flim.errors import ImageError
-
-SCALES = (255, 4095, 65535)
 
 LUMA = (0.2627, 0.6780, 0.0593)
 """Weights of red, green and blue in the luma of ITU-R BT.2020."""
@@ -37,28 +36,6 @@ WHITE = (0.950456, 1.0, 1.088754)
 LOWEST = (0.0, -86.182236, -107.867744)
 SPAN = (99.998337, 184.440834, 202.349426)
 """Smallest value and range of L, a and b over all RGB colours; LabNorm2 maps them to [0, 1]."""
-
-
-def normalization_value(largest: float) -> int:
-    """Full scale that LibIFT assumes for an image with this largest value: 255, 4095 or 65535.
-
-    Raises
-    ------
-    ImageError
-        For a negative value or one above 65535.
-
-    Examples
-    --------
-    >>> normalization_value(4000)
-    4095
-    """
-    for scale in SCALES:
-        if 0 <= largest <= scale:
-            return scale
-    raise ImageError(
-        f'The largest value of the image is {largest}; LibIFT colours need values from 0 to '
-        '65535. Rescale the image, or use its grey values as they are.'
-    )
 
 
 def lab_norm2(rgb: torch.Tensor, maximum: int = 255) -> torch.Tensor:

@@ -47,11 +47,18 @@ class BlockModule(nn.Module):
 
     def forward(self, features: torch.Tensor, overwrite: bool = False) -> torch.Tensor:
         """Activations (K, \\*S') of features (C, \\*S); ``overwrite`` may destroy the features."""
-        centred = features.sub_(self.mean) if overwrite else features - self.mean
+        centre = None if overwrite else self.mean
+        if overwrite:
+            features.sub_(self.mean)
         summed_activations = self.spec.kind == 'regular'
-        result = self._answer(centred, self.spec.axes('dilation', self.ndim), summed_activations)
+
+        def answer(dilation: tuple[int, ...]) -> torch.Tensor:
+            result = convolve(features, self.kernels, self.bias, dilation, centre)
+            return activate(result, self.spec.activation) if summed_activations else result
+
+        result = answer(self.spec.axes('dilation', self.ndim))
         for dilation in self.spec.extra_dilations:
-            result += self._answer(centred, (dilation,) * self.ndim, summed_activations)
+            result += answer((dilation,) * self.ndim)
         if not summed_activations:
             result = activate(result, self.spec.activation)
         return pool(
@@ -61,12 +68,6 @@ class BlockModule(nn.Module):
             self.spec.pooling,
             overwrite=True,
         )
-
-    def _answer(
-        self, centred: torch.Tensor, dilation: Sequence[int], activated: bool
-    ) -> torch.Tensor:
-        answer = convolve(centred, self.kernels, self.bias, dilation)
-        return activate(answer, self.spec.activation) if activated else answer
 
 
 class Encoder(nn.Module):
@@ -95,6 +96,14 @@ class Encoder(nn.Module):
         self.ndim = blocks[0].bank.ndim
         self.blocks = nn.ModuleList(BlockModule(block) for block in blocks)
 
+    def check_features(self, features: torch.Tensor) -> None:
+        """Raise `ImageError` unless block 1 can read these features."""
+        if features.ndim != self.ndim + 1 or features.shape[0] != self.channels:
+            raise ImageError(
+                f'Features of shape {tuple(features.shape)} were given; this encoder reads '
+                f'{self.channels} channels with {self.ndim} spatial axes.'
+            )
+
     @torch.inference_mode()
     def activations(self, features: torch.Tensor, blocks: Sequence[int]) -> list[torch.Tensor]:
         """Activations of the named blocks.
@@ -113,11 +122,7 @@ class Encoder(nn.Module):
         """
         if not len(blocks):
             raise ArchitectureError('No block was asked for; name at least one.')
-        if features.ndim != self.ndim + 1 or features.shape[0] != self.channels:
-            raise ImageError(
-                f'Features of shape {tuple(features.shape)} were given; this encoder reads '
-                f'{self.channels} channels with {self.ndim} spatial axes.'
-            )
+        self.check_features(features)
         last = max(self.architecture.check_block(block) for block in blocks)
         kept: dict[int, torch.Tensor] = {}
         wanted = features

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_flim.engine.architecture import Block
+from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.engine.normalization import Normalization
 from napari_flim.errors import KernelError
 
@@ -168,6 +168,50 @@ class LearnedBlock:
     spec: Block
     normalization: Normalization
     bank: KernelBank
+
+
+def drop_kernels(
+    blocks: Sequence[LearnedBlock], block: int, indices: Sequence[int]
+) -> tuple[LearnedBlock, ...]:
+    """The blocks without some kernels of one of them, still fitting together.
+
+    The next block loses the channels those kernels made; later answers are those for channels
+    that lie at their marker mean everywhere. Blocks that do not change stay the same objects.
+
+    Parameters
+    ----------
+    blocks : sequence of LearnedBlock
+    block : int
+        Number of the block, from 1.
+    indices : sequence of int
+        Its kernels to drop, from 0.
+
+    Raises
+    ------
+    ArchitectureError
+        When there is no such block.
+    KernelError
+        When a kernel does not exist, or none would be left.
+    """
+    Architecture(tuple(one.spec for one in blocks)).check_block(block)
+    edited = list(blocks)
+    if not len(indices):
+        return tuple(edited)
+    before = blocks[block - 1]
+    edited[block - 1] = replace(before, bank=before.bank.drop(indices))
+    if block < len(blocks):
+        after = blocks[block]
+        gone = np.unique(np.asarray(indices, dtype=np.int64))
+        mean, std = (
+            np.delete(a, gone) for a in (after.normalization.mean, after.normalization.std)
+        )
+        weights = np.delete(after.bank.weights, gone, axis=1)
+        edited[block] = replace(
+            after,
+            normalization=Normalization(mean, std),
+            bank=replace(after.bank, weights=weights),
+        )
+    return tuple(edited)
 
 
 def rebase(bank: KernelBank, old: Normalization, new: Normalization) -> KernelBank:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_flim.engine.architecture import Architecture, Block
+from napari_flim.engine.feature_normalization import normalize
 from napari_flim.engine.kernels import UNKNOWN, KernelBank, LearnedBlock
 from napari_flim.engine.libift_clustering import medoids, running_sum, unit_norm
 from napari_flim.engine.markers import MarkerSet
@@ -104,7 +105,9 @@ def learn_libift(
         dilation = tuple(s * d for s, d in zip(spread, block.axes('dilation', ndim), strict=True))
         parts, offset = [], 0
         for i, (image, marker_set) in enumerate(zip(features, marker_sets, strict=True), start=1):
-            parts.append(_image_candidates(exact.apply(image), marker_set, block, dilation, offset))
+            parts.append(
+                _image_candidates(normalize(image, exact), marker_set, block, dilation, offset)
+            )
             offset += len(marker_set)
             yield Progress(f'block {number}: kernels of image {i}', next(steps), total)
         kernels = _consensus(_joined(parts), block.channels, architecture.epsilon)
@@ -285,7 +288,7 @@ def _encode(features: torch.Tensor, learned: LearnedBlock, spread: tuple[int, ..
     block, bank, ndim = learned.spec, learned.bank, features.ndim - 1
     dilation = [s * d for s, d in zip(spread, block.axes('dilation', ndim), strict=True)]
     weights, bias = torch.from_numpy(bank.weights.copy()), torch.from_numpy(bank.bias.copy())
-    result = convolve(learned.normalization.apply(features), weights, bias, dilation)
+    result = convolve(normalize(features, learned.normalization), weights, bias, dilation)
     return _spread_pool(activate(result, block.activation), block, spread)
 
 

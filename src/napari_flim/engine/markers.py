@@ -227,7 +227,8 @@ def _flat(coordinates: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.in
 def _marked(labels: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions and values of marked voxels; lazy arrays are read plane by plane."""
     if isinstance(labels, np.ndarray):
-        found = np.nonzero(labels)
+        # Numpy finds what is true in a flat mask many times faster than what is not 0 in an image.
+        found = np.unravel_index(np.flatnonzero(labels != 0), labels.shape)
         return np.stack(found, axis=1).astype(np.int64), labels[found].astype(np.int64)
     voxels, values = [], []
     step = max(1, _chunk_length(labels))

@@ -13,20 +13,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-TRUNCATE = 3.0
-"""A Gaussian is cut off at this many standard deviations."""
-
-
-def multiscale_channels(ndim: int, scales: Sequence[float]) -> int:
-    """Channels made of one input channel: itself, and 2 + ndim for each scale."""
-    return 1 + len(scales) * (2 + ndim)
-
-
-def multiscale_halo(scales: Sequence[float], spacing: Sequence[float]) -> tuple[int, ...]:
-    """Voxels to each side that a feature depends on, along each axis."""
-    return tuple(
-        max((_radius(s * min(spacing) / step) for s in scales), default=0) + 2 for step in spacing
-    )
+from napari_flim.engine.feature_sizes import gaussian_radius
 
 
 def multiscale_features(
@@ -74,12 +61,8 @@ def multiscale_features(
     return stacked.reshape(-1, *channels.shape[1:])
 
 
-def _radius(sigma: float) -> int:
-    return max(1, math.ceil(TRUNCATE * sigma))
-
-
 def _smooth(x: torch.Tensor, axis: int, sigma: float) -> torch.Tensor:
-    radius = _radius(sigma)
+    radius = gaussian_radius(sigma)
     position = torch.arange(-radius, radius + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (position / sigma) ** 2)
     weights = (weights / weights.sum()).to(x)

@@ -1,17 +1,14 @@
-"""Marker-based normalisation, and the linear and batch normalisations of the lecture.
+"""Marker-based normalisation: how the expert's markers centre and scale what a block reads.
 
-Marker-based normalisation measures mean and deviation at marker voxels only, so that a patch is
-described by how it differs from what the expert pointed at.
+Mean and deviation are measured at marker voxels only, so that a patch is described by how it
+differs from what the expert pointed at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_flim.errors import LearningError
@@ -30,13 +27,6 @@ class Normalization:
 
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
-
-    def apply(self, features: torch.Tensor) -> torch.Tensor:
-        """Normalise (C, \\*S) features."""
-        shape = (-1,) + (1,) * (features.ndim - 1)
-        mean = torch.from_numpy(self.mean).to(features.device).reshape(shape)
-        std = torch.from_numpy(self.std).to(features.device).reshape(shape)
-        return (features - mean) / std
 
 
 def marker_statistics(
@@ -90,65 +80,3 @@ def object_oversampling(classes: NDArray[np.integer], share: float) -> NDArray[n
         return np.ones(len(classes))
     weights: NDArray[np.float64] = np.where(objects, share / counts[0], (1 - share) / counts[1])
     return weights
-
-
-def linear_normalization(
-    images: Sequence[torch.Tensor],
-    over: Literal['image', 'set', 'set_pixelwise'] = 'image',
-) -> list[torch.Tensor]:
-    """Stretch every channel to [0, 1]; a constant channel becomes 0.
-
-    Parameters
-    ----------
-    images : sequence of (C, \\*S) tensors
-    over : {'image', 'set', 'set_pixelwise'}
-        Extremes are taken over each image, over all voxels of all images, or over the images at
-        each voxel (as the lecture prints it; needs equal shapes).
-    """
-    if over == 'image':
-        return [_stretch(x, *_extremes(x.flatten(1), x.ndim)) for x in images]
-    if over == 'set':
-        together = torch.cat([x.flatten(1) for x in images], dim=1)
-        return [_stretch(x, *_extremes(together, x.ndim)) for x in images]
-    stacked = torch.stack(list(images))
-    return [_stretch(x, stacked.amin(0), stacked.amax(0)) for x in images]
-
-
-def _extremes(values: torch.Tensor, ndim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    shape = (-1,) + (1,) * (ndim - 1)
-    return values.amin(1).reshape(shape), values.amax(1).reshape(shape)
-
-
-def _stretch(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    span = high - low
-    return torch.where(span > 0, (x - low) / torch.where(span > 0, span, 1.0), 0.0)
-
-
-def batch_normalization(
-    images: torch.Tensor,
-    over: Literal['voxel', 'channel'] = 'voxel',
-    *,
-    gamma: float = 1.0,
-    beta: float = 0.0,
-    epsilon: float = 0.0,
-) -> torch.Tensor:
-    """Centre and scale a set of images.
-
-    Parameters
-    ----------
-    images : (B, C, \\*S) tensor
-    over : {'voxel', 'channel'}
-        ``voxel``: statistics over the images at each voxel, variance divided by n - 1 (the
-        lecture). ``channel``: over images and voxels, variance divided by n (torch's BatchNorm).
-    gamma, beta : float
-        Scale and shift of the result.
-    epsilon : float
-        Added to the variance.
-    """
-    if over == 'voxel':
-        mean, variance = images.mean(0, keepdim=True), images.var(0, correction=1, keepdim=True)
-    else:
-        axes = (0, *range(2, images.ndim))
-        mean = images.mean(axes, keepdim=True)
-        variance = images.var(axes, correction=0, keepdim=True)
-    return gamma * (images - mean) / torch.sqrt(variance + epsilon) + beta

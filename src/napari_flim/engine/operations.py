@@ -12,16 +12,26 @@ import torch.nn.functional as F
 
 from napari_flim.engine.architecture import Activation
 
+STRIP_BYTES = 2 * 2**20
+"""Size of a strip of channels that stays in the processor's cache."""
+
+SMALLEST_STRIP = 16
+"""Rows; of lower strips too much would be read twice."""
+
 
 def convolve(
     features: torch.Tensor,
     kernels: torch.Tensor,
     bias: torch.Tensor | None = None,
     dilation: Sequence[int] | int = 1,
+    centre: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Inner product of every patch with every kernel, plus bias; zero outside the image.
 
-    The kernel is not flipped (what networks and the lecture call convolution).
+    The kernel is not flipped (what networks and the lecture call convolution). On a processor a
+    large image is taken strip by strip, which gives the same numbers in less time: what is needed
+    beside the result stays in the cache, and is not fresh memory for every call. (Strips of a
+    volume would take longer.)
 
     Parameters
     ----------
@@ -31,6 +41,8 @@ def convolve(
     bias : (K,) tensor, optional
     dilation : int or sequence of int
         Distance between taps along each axis.
+    centre : (C, 1..) tensor, optional
+        Subtracted from the features first, and so also what lies outside the image.
 
     Returns
     -------
@@ -45,9 +57,40 @@ def convolve(
     """
     ndim = features.ndim - 1
     steps = (dilation,) * ndim if isinstance(dilation, int) else tuple(dilation)
-    padding = tuple(d * (k // 2) for d, k in zip(steps, kernels.shape[2:], strict=True))
-    native = (F.conv2d, F.conv3d)[ndim - 2]
-    return native(features[None], kernels, bias, padding=padding, dilation=steps)[0]
+    rows = features.shape[1]
+    size = max(kernels.shape[:2]) * features[0].numel() * features.element_size()
+    count = min(size // STRIP_BYTES, rows // SMALLEST_STRIP)
+    if count <= 1 or ndim == 3 or features.is_cuda:
+        return _answer_rows(features, kernels, bias, steps, centre, 0, rows)
+    result = features.new_empty(len(kernels), *features.shape[1:])
+    for strip in range(count):
+        first, last = strip * rows // count, (strip + 1) * rows // count
+        part = _answer_rows(features, kernels, bias, steps, centre, first, last)
+        result[:, first:last] = part
+    return result
+
+
+def _answer_rows(
+    features: torch.Tensor,
+    kernels: torch.Tensor,
+    bias: torch.Tensor | None,
+    steps: Sequence[int],
+    centre: torch.Tensor | None,
+    first: int,
+    last: int,
+) -> torch.Tensor:
+    """Rows ``first`` to ``last`` of what `convolve` returns."""
+    padding = [d * (k // 2) for d, k in zip(steps, kernels.shape[2:], strict=True)]
+    lower, upper = max(0, first - padding[0]), min(features.shape[1], last + padding[0])
+    part = features[:, lower:upper]
+    if centre is not None:
+        part = part - centre
+    above, below = lower - first + padding[0], last + padding[0] - upper
+    if above != below:
+        part = F.pad(part, (0, 0) * (part.ndim - 2) + (above, below))
+        above = 0
+    native = (F.conv2d, F.conv3d)[part.ndim - 3]
+    return native(part[None], kernels, bias, padding=(above, *padding[1:]), dilation=steps)[0]
 
 
 def activate(features: torch.Tensor, activation: Activation = 'relu') -> torch.Tensor:

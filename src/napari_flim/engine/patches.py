@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_flim.engine.feature_normalization import normalize
 from napari_flim.engine.normalization import Normalization
 
 
@@ -59,7 +60,7 @@ def gather_patches(
     flat = torch.from_numpy(np.ravel_multi_index(tuple(np.moveaxis(clipped, 2, 0)), shape))
     values = features.reshape(len(features), -1)[:, flat.to(features.device)]
     if normalization is not None:
-        values = normalization.apply(values)
+        values = normalize(values, normalization)
     values = values * torch.from_numpy(inside).to(features.device)
     return values.permute(1, 2, 0).flatten(1)
 

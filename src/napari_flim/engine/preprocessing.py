@@ -13,23 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from napari_flim.engine.colour import heat_lab, lab_norm2, normalization_value
+from napari_flim.engine.feature_sizes import multiscale_channels, multiscale_halo
+from napari_flim.engine.full_scale import full_scale, highest_value, normalization_value
 from napari_flim.engine.image import Image
-from napari_flim.engine.multiscale import (
-    multiscale_channels,
-    multiscale_features,
-    multiscale_halo,
-)
+from napari_flim.engine.percentiles import exact_percentiles
 from napari_flim.errors import FlimWarning, ImageError
 
 Kind = Literal['auto', 'lab', 'scaled', 'multiscale', 'window', 'libift']
 Ranges = tuple[tuple[float, float], ...]
-
-LARGEST = 1e15
-"""Scaled intensities are kept below this, so that later sums of squares stay finite in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +97,7 @@ class InputTransform:
                     f'{image.name} is read as {image.describe()}, but {first.name} as '
                     f'{first.describe()}; all images of a model need the same axes and channels.'
                 )
-        self._select(first)
+        self.select(first)
         transform = self
         if self.kind == 'auto':
             transform = replace(self, kind='lab' if first.rgb else 'scaled')
@@ -138,7 +131,7 @@ class InputTransform:
         tuple of (low, high)
             For each used channel the intensities that become 0 and 1.
         """
-        data = self._select(image)
+        data = self.select(image)
         if self.ranges is not None:
             if len(self.ranges) != len(data):
                 raise ImageError(
@@ -148,55 +141,18 @@ class InputTransform:
             return self.ranges
         if self.kind == 'window':
             return (self.window,) * len(data)
-        if self._is_coloured(image):
-            return ((0.0, float(_full_scale(data))),) * len(data)
+        if self.is_coloured(image):
+            return ((0.0, float(full_scale(data))),) * len(data)
         if self.kind == 'libift':
-            highest = _highest(data)
+            highest = highest_value(data)
             full = 1.0 if highest <= 1 and data.dtype.kind in 'bf' else normalization_value(highest)
             return ((0.0, float(full)),)
         return tuple(_robust_range(channel, self.percentiles, image.name) for channel in data)
 
-    def apply(self, image: Image, statistics: Ranges | None = None) -> torch.Tensor:
-        """Features of an image, or of a part of it.
-
-        Parameters
-        ----------
-        image : Image
-        statistics : tuple of (low, high), optional
-            `statistics` of the whole image, when ``image`` is only a part.
-
-        Returns
-        -------
-        (C, \\*S) float32 tensor
-            Voxels that are not finite numbers become 0.
-
-        Raises
-        ------
-        ImageError
-            When the channels are not those the transform needs.
-        """
-        if self.kind == 'auto':
-            raise ImageError('The input is still "auto"; call resolved() with the images first.')
-        ranges = statistics or self.statistics(image)
-        data = self._select(image)
-        if self._is_coloured(image):
-            features = _lab(data, ranges[0][1])
-        elif self.kind == 'libift':
-            full = ranges[0][1]
-            grey = torch.from_numpy(_dark_where_unknown(data[0]).astype(np.float64))
-            features = heat_lab(grey * 255, 255) if full == 1 else heat_lab(grey, int(full))
-        else:
-            features = torch.from_numpy(_scale(data, ranges))
-            if self.kind == 'window':
-                features.clamp_(0, 1)
-        if self.kind == 'multiscale':
-            features = multiscale_features(features, self.scales, image.spacing)
-        return features
-
-    def _is_coloured(self, image: Image) -> bool:
+    def is_coloured(self, image: Image) -> bool:
         return image.rgb and not self.channels and self.kind in ('lab', 'multiscale', 'libift')
 
-    def _select(self, image: Image) -> NDArray[Any]:
+    def select(self, image: Image) -> NDArray[Any]:
         """The used channels; also the place where an unsuitable image is refused."""
         if self.channels and self.kind in ('lab', 'libift'):
             raise ImageError(
@@ -298,50 +254,7 @@ def _robust_range(
         return 0.0, 1.0
     if channel.dtype.kind == 'b':
         return 0.0, 1.0
-    low, high = np.percentile(finite, percentiles)
+    low, high = exact_percentiles(finite, percentiles)
     if low == high:
         low, high = finite.min(), finite.max()
     return float(low), float(high)
-
-
-def _scale(data: NDArray[Any], ranges: Ranges) -> NDArray[np.float32]:
-    """(value - low) / (high - low), in float64 where float32 would be too coarse."""
-    dtype = np.float32 if data.dtype.itemsize <= 2 and data.dtype.kind in 'bui' else np.float64
-    result = np.empty(data.shape, dtype=np.float32)
-    for channel, (low, high) in enumerate(ranges):
-        span = high - low if high > low else 1.0
-        scaled = (data[channel].astype(dtype) - dtype(low)) / dtype(span)
-        if data.dtype.kind == 'f':
-            scaled = np.where(np.isfinite(scaled), scaled, 0.0).clip(-LARGEST, LARGEST)
-        result[channel] = scaled
-    return result
-
-
-def _lab(data: NDArray[Any], full: float) -> torch.Tensor:
-    if full in (255.0, 4095.0, 65535.0):
-        values = _dark_where_unknown(data)
-        exact = values if values.dtype == np.uint8 else values.astype(np.float32)
-        return lab_norm2(torch.from_numpy(np.ascontiguousarray(exact)), int(full))
-    unit = np.clip(_dark_where_unknown(data).astype(np.float32) / np.float32(full), 0, 1)
-    return lab_norm2(torch.from_numpy(unit * 255), 255)
-
-
-def _dark_where_unknown(data: NDArray[Any]) -> NDArray[Any]:
-    return np.where(np.isfinite(data), data, 0) if data.dtype.kind == 'f' else data
-
-
-def _highest(data: NDArray[Any]) -> float:
-    finite = data[np.isfinite(data)] if data.dtype.kind == 'f' else data
-    return float(finite.max()) if finite.size else 0.0
-
-
-def _full_scale(data: NDArray[Any]) -> float:
-    """The value of a fully bright sample: by type, or for floats 1, or the next usual maximum."""
-    if data.dtype.kind == 'b':
-        return 1.0
-    if data.dtype == np.uint8:
-        return 255.0
-    if data.dtype == np.uint16:
-        return 65535.0
-    highest = _highest(data)
-    return 1.0 if highest <= 1 else float(normalization_value(highest))

@@ -1,0 +1,94 @@
+"""How much memory learning and applying an encoder take, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from napari_flim.engine.architecture import Architecture
+
+BYTES = 4
+
+
+def peak_bytes(architecture: Architecture, shape: Sequence[int], features: int) -> int:
+    """Bytes that encoding one image takes at its peak, when every block is kept.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    shape : sequence of int
+        Spatial shape of the image.
+    features : int
+        Channels that block 1 reads.
+
+    Returns
+    -------
+    int
+        float32 features, the activations of all blocks so far, and what a block needs beside.
+
+    Examples
+    --------
+    >>> from napari_flim.engine.architecture import Block
+    >>> peak_bytes(Architecture((Block(channels=16),)), (100, 100), 1)
+    680000
+    """
+    held = peak = features * prod(shape)
+    for step in _steps(architecture, shape, features):
+        peak = max(peak, held + step.working)
+        held += step.result
+    return BYTES * peak
+
+
+def learning_bytes(
+    architecture: Architecture, shapes: Sequence[Sequence[int]], features: int
+) -> int:
+    """Bytes that learning takes at its peak: all images are in memory, one is being encoded.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    shapes : sequence of sequence of int
+        Spatial shape of every training image.
+    features : int
+        Channels that block 1 reads.
+
+    Examples
+    --------
+    >>> from napari_flim.engine.architecture import Block
+    >>> learning_bytes(Architecture((Block(channels=16),) * 2), [(100, 100)] * 3, 1)
+    2040000
+    """
+    inputs = sum(features * prod(shape) for shape in shapes)
+    peak = inputs
+    encoded = zip(*(_steps(architecture, shape, features)[:-1] for shape in shapes), strict=True)
+    for number, steps in enumerate(encoded):
+        # What block 1 reads are the inputs, which are counted already.
+        read = [step.read if number else 0 for step in steps]
+        held = [max(r, step.result) for r, step in zip(read, steps, strict=True)]
+        more = [r - h + step.working for r, h, step in zip(read, held, steps, strict=True)]
+        peak = max(peak, inputs + sum(held) + max(more))
+    return BYTES * peak
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Numbers that one block reads, gives, and holds at most while it works."""
+
+    read: int
+    result: int
+    working: int
+
+
+def _steps(architecture: Architecture, shape: Sequence[int], features: int) -> list[_Step]:
+    steps, channels, grid = [], features, tuple(shape)
+    for block, smaller in zip(architecture.blocks, architecture.output_shapes(shape), strict=True):
+        read, answer = channels * prod(grid), block.channels * prod(grid)
+        result = block.channels * prod(smaller)
+        # Images are convolved in strips; of a volume torch makes copies in a layout of its own.
+        beside = read + answer if len(grid) == 3 else 0
+        pooled = result if smaller != grid else 0
+        answers = answer * (2 if block.extra_dilations else 1)
+        steps.append(_Step(read, result, answers + max(beside, pooled)))
+        channels, grid = block.channels, smaller
+    return steps
