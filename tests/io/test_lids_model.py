@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_flim.engine.architecture import Architecture, Block
+from napari_flim.engine.feature_normalization import normalize
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
 from napari_flim.engine.normalization import Normalization
 from napari_flim.errors import FlimWarning, ModelFileError
@@ -33,7 +34,7 @@ def features(model: LidsModel, image: np.ndarray) -> np.ndarray:
         size, dilation = (block.spec.axes(n, ndim) for n in ('kernel_size', 'dilation'))
         padding = [k // 2 * d for k, d in zip(size, dilation, strict=True)]
         weights, bias = (torch.tensor(a) for a in (block.bank.weights, block.bank.bias))
-        x = convolve(block.normalization.apply(x), weights, bias, 1, padding, dilation)
+        x = convolve(normalize(x, block.normalization), weights, bias, 1, padding, dilation)
         x = x.relu() if block.spec.activation == 'relu' else x
         pool, steps = block.spec.axes('pool_size', ndim), block.spec.strides(ndim)
         margin = [p // 2 for p in pool]

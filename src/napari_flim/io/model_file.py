@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from napari_flim.engine.architecture import Block
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
 from napari_flim.engine.normalization import Normalization
 from napari_flim.errors import FlimError, ModelFileError
-from napari_flim.io.atomic import write_atomically
+from napari_flim.io.container import FileKind, read_container, write_container
 
-FORMAT = 1
 KEY = 'napari_flim'
-LARGEST_FILE = 2**31
+ADVICE = 'Use the file that napari-flim saved, or learn the model again.'
+MODEL = FileKind('model', '.flim', KEY, 1, ModelFileError, ADVICE)
 
 _DTYPES: dict[str, Any] = {
     'weights': np.float32,
@@ -33,20 +32,8 @@ _DTYPES: dict[str, Any] = {
 
 
 def write_model_file(path: Path | str, header: dict[str, Any], tensors: dict[str, Any]) -> None:
-    """Write a model whole or not at all.
-
-    Parameters
-    ----------
-    path : path
-    header : dict
-        Everything that is not an array; must be valid JSON.
-    tensors : dict of str to array
-    """
-    from safetensors.numpy import save
-
-    text = json.dumps({'format': FORMAT, **header}, sort_keys=True, allow_nan=False)
-    content = save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata={KEY: text})
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    """Write a model whole or not at all; see `napari_flim.io.container.write_container`."""
+    write_container(path, MODEL, header, tensors)
 
 
 def read_model_file(path: Path | str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -57,38 +44,7 @@ def read_model_file(path: Path | str) -> tuple[dict[str, Any], dict[str, NDArray
     ModelFileError
         When the file is missing, truncated, damaged, no model, or newer than this program.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    path = Path(path)
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelFileError(f'{path} is larger than any model; it is not a .flim file.')
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f'{path} cannot be read: {error.strerror or error}. Check the path.'
-        ) from error
-    try:
-        tensors = load(content)
-        length = int.from_bytes(content[:8], 'little')
-        text = json.loads(content[8 : 8 + length]).get('__metadata__', {}).get(KEY)
-        header = None if text is None else json.loads(text)
-    except (SafetensorError, ValueError, RecursionError, KeyError, TypeError) as error:
-        raise ModelFileError(
-            f'{path} is not a readable .flim model: damaged, cut off, or another kind of file. '
-            'Use the file that napari-flim saved, or learn the model again.'
-        ) from error
-    if not isinstance(header, dict):
-        raise ModelFileError(
-            f'{path} is a safetensors file, but not a model of napari-flim; expected a .flim file.'
-        )
-    if header.get('format') != FORMAT:
-        raise ModelFileError(
-            f'{path} has model format {header.get("format")!r}; this program reads format '
-            f'{FORMAT}. Update napari-flim.'
-        )
-    return header, tensors
+    return read_container(path, MODEL)
 
 
 def blocks_to_tensors(blocks: tuple[LearnedBlock, ...]) -> dict[str, NDArray[Any]]:
