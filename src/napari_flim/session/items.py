@@ -1,0 +1,106 @@
+"""Items: images with what is painted on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_flim.engine.image import Image
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.session.classes import Classes
+from napari_flim.session.sources import ImageSource, Strokes
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One image source, its strokes, and whether it takes part in learning.
+
+    Attributes
+    ----------
+    source : ImageSource
+    strokes : dict of int to Strokes
+        By place along T; images without strokes are absent. They are kept when the marker layer is
+        deleted, so that it can be brought back.
+    markers : str, optional
+        Name of the marker layer; None while there is none.
+    included : bool
+        Ticked by the user.
+    opened : bool
+        Whether the image layer is open.
+    """
+
+    source: ImageSource
+    strokes: Mapping[int, Strokes] = field(default_factory=dict)
+    markers: str | None = None
+    included: bool = True
+    opened: bool = True
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether its strokes are learned from."""
+        return self.included and self.opened and self.markers is not None
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Marked voxels of each label in all its images."""
+        total: dict[int, int] = {}
+        for strokes in self.strokes.values():
+            for label, count in strokes.counts.items():
+                total[label] = total.get(label, 0) + count
+        return dict(sorted(total.items()))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImage:
+    """One marked image as learning needs it; a worker reads it.
+
+    Attributes
+    ----------
+    source : ImageSource
+    frame : int
+        Place along T.
+    strokes : Strokes
+        With the numbers that the engine learns: 1 for every background.
+    """
+
+    source: ImageSource
+    frame: int
+    strokes: Strokes
+
+    def read(self, *, across_classes: bool = False) -> tuple[Image, MarkerSet]:
+        """The image in memory, and its markers as connected regions."""
+        image = self.source.frame(self.frame)
+        marked = MarkerSet.from_points(
+            self.strokes.coordinates,
+            self.strokes.labels,
+            image.shape,
+            across_classes=across_classes,
+        )
+        return image, marked
+
+
+def training_images(items: Iterable[Item], classes: Classes) -> tuple[TrainingImage, ...]:
+    """Every marked image of the items that take part."""
+    learned_as = {one.label: one.learned_as for one in classes}
+    found = []
+    for item in items:
+        if not item.takes_part:
+            continue
+        for frame, strokes in sorted(item.strokes.items()):
+            labels = np.array([learned_as.get(n, n) for n in range(int(strokes.labels.max()) + 1)])
+            mapped = Strokes(strokes.coordinates, labels[strokes.labels], strokes.shape)
+            found.append(TrainingImage(item.source, frame, mapped))
+    return tuple(found)
+
+
+def digest_of(images: Iterable[TrainingImage]) -> str:
+    """Short text that changes with any stroke, image or class; empty without images."""
+    content = hashlib.blake2b(digest_size=12)
+    count = 0
+    for image in images:
+        count += 1
+        content.update(repr((image.source.content, image.frame, image.strokes.digest)).encode())
+    return content.hexdigest() if count else ''

@@ -1,0 +1,254 @@
+"""The long work of a session: learning, and applying what was learned to what is in view.
+
+Jobs get frozen values and give frozen values back; a worker may run them. torch is imported when
+a job starts, so that docks open at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_flim.engine.image import Image
+from napari_flim.engine.kernels import LearnedBlock
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.progress import Job, Progress
+from napari_flim.session.items import TrainingImage, digest_of
+from napari_flim.session.learned import BankChange, Learned, Origin
+from napari_flim.session.settings import Settings
+from napari_flim.session.sources import ImageSource
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_flim.model import FlimModel
+
+LARGEST_PART = 0.7
+"""A slab that would hold more than this share of a volume is not worth cutting out."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnRequest:
+    """What to learn.
+
+    Attributes
+    ----------
+    images : tuple of TrainingImage
+    settings : Settings
+    start : tuple of LearnedBlock
+        Blocks that stay; learning goes on after them.
+    last_block : int
+        Where to stop, from 1.
+    kept : int
+        How many of ``start`` keep edits of the expert.
+    changes : tuple of BankChange
+        What the expert changed in ``start``.
+    """
+
+    images: tuple[TrainingImage, ...]
+    settings: Settings
+    start: tuple[LearnedBlock, ...]
+    last_block: int
+    kept: int
+    changes: tuple[BankChange, ...]
+
+
+def learn(request: LearnRequest) -> Job[Learned]:
+    """Learn blocks from everything that is painted.
+
+    Yields
+    ------
+    Progress
+
+    Raises
+    ------
+    napari_flim.errors.FlimError
+        With a message for the user.
+    """
+    yield Progress('preparing', 0, 1)
+    from napari_flim.training import learn_model
+
+    begun = time.perf_counter()
+    settings = request.settings
+    libift = settings.transform.kind == 'libift'
+    pairs = [image.read(across_classes=libift) for image in request.images]
+    specs = settings.architecture.blocks[: request.last_block]
+    architecture = replace(settings.architecture, blocks=specs)
+    block = settings.decoder.block if settings.decoder.block <= len(specs) else 0
+    model = yield from learn_model(
+        [image for image, _ in pairs],
+        [markers for _, markers in pairs],
+        architecture,
+        transform=settings.transform,
+        fixed_ranges=settings.fixed_ranges,
+        decoder=replace(settings.decoder, block=block),
+        options=settings.options,
+        start=request.start,
+    )
+    origins = tuple(
+        Origin(one.source.key, one.frame, image.name)
+        for one, (image, _) in zip(request.images, pairs, strict=True)
+    )
+    return Learned(
+        model=model,
+        settings=settings,
+        origins=origins,
+        digest=digest_of(request.images),
+        seconds=time.perf_counter() - begun,
+        kept=request.kept,
+        changes=request.changes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The image, or the plane of a volume, that a model is applied to.
+
+    Attributes
+    ----------
+    source : ImageSource
+    frame : int
+        Place along T.
+    plane : int, optional
+        Only this z, which is much faster; its saliency is scaled by what this part of the volume
+        holds and gives way to that of the whole volume.
+    """
+
+    source: ImageSource
+    frame: int = 0
+    plane: int | None = None
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Equal for two targets that hold the same voxels."""
+        return (self.source.content, self.frame, self.plane)
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What a model made of a target.
+
+    Attributes
+    ----------
+    target : Target
+    transform : InputTransform
+        As the model has it.
+    blocks : tuple of LearnedBlock
+    features : (C, \\*S) tensor
+        What block 1 read.
+    activations : tuple of (K, \\*S') tensors
+        Channels of every block.
+    saliency : (L, \\*S) float32 array in [0, 1]
+        One map for each object class; of a plane, S = (1, Y, X).
+    object_classes : tuple of int
+    offset : tuple of int
+        First voxel of ``features`` in the image.
+    """
+
+    target: Target
+    transform: InputTransform
+    blocks: tuple[LearnedBlock, ...]
+    features: torch.Tensor
+    activations: tuple[torch.Tensor, ...]
+    saliency: NDArray[np.float32]
+    object_classes: tuple[int, ...]
+    offset: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the channels take."""
+        return sum(channels.nbytes for channels in self.activations)
+
+    def reads_same(self, target: Target, model: FlimModel) -> bool:
+        """Whether the features are those that a model would read of a target."""
+        return self.target.place == target.place and self.transform == model.transform
+
+
+def apply(
+    model: FlimModel, target: Target, device: str = 'cpu', known: Sequence[Applied] = ()
+) -> Job[Applied]:
+    """Saliency and the activation channels of every block of a target.
+
+    Parameters
+    ----------
+    model : FlimModel
+    target : Target
+    device : str
+        Where torch computes.
+    known : sequence of Applied
+        Earlier results; blocks that are the same objects are not computed again.
+
+    Yields
+    ------
+    Progress
+    """
+    yield Progress('preparing', 0, 1)
+    from napari_flim.inference.encoding import encode
+
+    fitting = [one for one in known if one.reads_same(target, model)]
+    if fitting:
+        features, offset = fitting[0].features, fitting[0].offset
+    else:
+        yield Progress(f'reading {target.source.name}', 0, len(model.blocks) + 1)
+        features, offset = _read(model, target, device)
+    best = max(fitting, key=lambda one: _shared(one.blocks, model.blocks), default=None)
+    done = () if best is None else tuple(zip(best.blocks, best.activations, strict=True))
+    activations = yield from encode(model.blocks, features, done)
+    maps = model.decode(activations[model.decoded_block - 1], tuple(features.shape[1:]))
+    if target.plane is not None:
+        maps = maps[:, target.plane - offset[0]][:, None]
+    return Applied(
+        target=target,
+        transform=model.transform,
+        blocks=model.blocks,
+        features=features,
+        activations=activations,
+        saliency=maps,
+        object_classes=tuple(model.object_classes),
+        offset=offset,
+    )
+
+
+def _shared(mine: Sequence[LearnedBlock], wanted: Sequence[LearnedBlock]) -> int:
+    """How many leading blocks are the same objects."""
+    count = 0
+    for one, other in zip(mine, wanted, strict=False):
+        if one is not other:
+            break
+        count += 1
+    return count
+
+
+def _read(model: FlimModel, target: Target, device: str) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Features of a target, and the place of their first voxel in the image."""
+    from napari_flim.engine.input_features import input_features
+
+    image = model.accept(target.source.frame(target.frame))
+    if target.plane is None:
+        return input_features(model.transform, image).to(device), (0,) * image.ndim
+    first, last = slab(model, image, target.plane)
+    part = replace(image, data=image.data[:, first:last])
+    statistics = model.transform.statistics(image)
+    features = input_features(model.transform, part, statistics).to(device)
+    return features, (first, 0, 0)
+
+
+def slab(model: FlimModel, image: Image, plane: int) -> tuple[int, int]:
+    """First and last plane (exclusive) on which one plane of a volume depends.
+
+    The first plane lies on a multiple of the accumulated stride, so that pooled planes are those
+    of the whole volume. Between pooled planes saliency is interpolated, so both neighbours count.
+    """
+    depth = image.shape[0]
+    halo = model.architecture.halo(3)[0] + model.transform.halo(image.spacing)[0]
+    step = model.architecture.strides(3)[-1][0]
+    below = plane // step * step
+    above = below if below == plane else below + step
+    first = max(0, below - halo) // step * step
+    last = min(depth, above + halo + 1)
+    return (0, depth) if last - first > LARGEST_PART * depth else (first, last)

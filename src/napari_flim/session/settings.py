@@ -1,0 +1,125 @@
+"""What the user has chosen: specs only, nothing learned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from napari_flim.engine.architecture import (
+    PRESETS,
+    Architecture,
+    Block,
+    architecture_from_dict,
+    architecture_to_dict,
+)
+from napari_flim.engine.decoder_settings import DecoderSettings
+from napari_flim.engine.options import LearningOptions
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.errors import ArchitectureError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a model is to be learned and decoded.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    transform : InputTransform
+    fixed_ranges : bool
+        Fix intensity ranges to those of the training images.
+    decoder : DecoderSettings
+    options : LearningOptions
+    """
+
+    architecture: Architecture = PRESETS['small']
+    transform: InputTransform = InputTransform()
+    fixed_ranges: bool = False
+    decoder: DecoderSettings = DecoderSettings()
+    options: LearningOptions = LearningOptions()
+
+    @property
+    def preset(self) -> str | None:
+        """Name of the preset that the architecture is, if it is one."""
+        for name, architecture in PRESETS.items():
+            if architecture == self.architecture:
+                return name
+        return None
+
+
+def with_block(settings: Settings, number: int, block: Block) -> Settings:
+    """The settings with another spec for one block, counted from 1."""
+    blocks = list(settings.architecture.blocks)
+    blocks[number - 1] = block
+    return _with_blocks(settings, blocks)
+
+
+def with_new_block(settings: Settings) -> Settings:
+    """The settings with the last block repeated."""
+    blocks = settings.architecture.blocks
+    return _with_blocks(settings, [*blocks, blocks[-1]])
+
+
+def without_block(settings: Settings, number: int) -> Settings:
+    """The settings without one block.
+
+    Raises
+    ------
+    ArchitectureError
+        When it is the only one.
+    """
+    blocks = list(settings.architecture.blocks)
+    if len(blocks) == 1:
+        raise ArchitectureError('This is the only block; an encoder needs at least one.')
+    del blocks[number - 1]
+    return _with_blocks(settings, blocks)
+
+
+def with_block_moved(settings: Settings, number: int, to: int) -> Settings:
+    """The settings with one block at another place."""
+    blocks = list(settings.architecture.blocks)
+    blocks.insert(to - 1, blocks.pop(number - 1))
+    return _with_blocks(settings, blocks)
+
+
+def _with_blocks(settings: Settings, blocks: list[Block]) -> Settings:
+    architecture = replace(settings.architecture, blocks=tuple(blocks))
+    decoder = settings.decoder
+    if decoder.block > len(blocks):
+        decoder = replace(decoder, block=0)
+    return replace(settings, architecture=architecture, decoder=decoder)
+
+
+def settings_to_dict(settings: Settings) -> dict[str, Any]:
+    """Settings as plain numbers, strings and lists, ready for JSON."""
+    return {
+        'architecture': architecture_to_dict(settings.architecture),
+        'transform': asdict(settings.transform),
+        'fixed_ranges': settings.fixed_ranges,
+        'decoder': asdict(settings.decoder),
+        'options': asdict(settings.options),
+    }
+
+
+def settings_from_dict(content: dict[str, Any]) -> Settings:
+    """Inverse of `settings_to_dict`.
+
+    Raises
+    ------
+    FlimError, KeyError, TypeError
+        When something is missing or impossible.
+    """
+    return Settings(
+        architecture=architecture_from_dict(content['architecture']),
+        transform=InputTransform(**_tuples(content['transform'])),
+        fixed_ranges=bool(content['fixed_ranges']),
+        decoder=DecoderSettings(**_tuples(content['decoder'])),
+        options=LearningOptions(**content['options']),
+    )
+
+
+def _tuples(value: Any) -> Any:
+    """JSON lists, at any depth, as the tuples they were."""
+    if isinstance(value, dict):
+        return {name: _tuples(inner) for name, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value

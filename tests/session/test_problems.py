@@ -1,0 +1,135 @@
+"""Why learning cannot start, in words that say what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_flim.engine.architecture import Architecture, Block
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.session.classes import with_role
+from napari_flim.session.problems import bytes_needed, problems
+from napari_flim.session.session import Session
+from napari_flim.session.settings import Settings
+
+PLENTY = 2**40
+
+
+def session_of(*items, **settings) -> Session:
+    session = Session()
+    for item in items:
+        session.put_item(item)
+    session.state = replace(session.state, settings=Settings(**settings))
+    return session
+
+
+def only(session: Session, budget: int = PLENTY) -> str:
+    (problem,) = problems(session, budget)
+    return problem
+
+
+def test_painted_background_and_objects_are_enough(item) -> None:
+    assert problems(session_of(item), PLENTY) == ()
+
+
+def test_an_image_is_needed_first() -> None:
+    assert 'Open an image' in only(Session())
+
+
+@pytest.mark.parametrize('without', [{'included': False}, {'opened': False}])
+def test_an_image_must_be_ticked_and_open(item, without) -> None:
+    assert 'tick at least one' in only(session_of(replace(item, **without)))
+
+
+def test_a_marker_layer_is_needed(item) -> None:
+    assert only(session_of(replace(item, markers=None, strokes={}))) == (
+        'image a has no marker layer; press "New markers".'
+    )
+
+
+def test_background_and_object_are_to_be_painted(item) -> None:
+    assert only(session_of(replace(item, strokes={}))) == (
+        'Nothing is painted yet: paint object (label 2) and background (label 1) on markers a.'
+    )
+
+
+@pytest.mark.parametrize(
+    ('label', 'wanted'), [(1, 'object (label 2)'), (2, 'background (label 1)')]
+)
+def test_one_class_alone_is_not_enough(scene, make_item, label: int, wanted: str) -> None:
+    painted = np.where(scene.markers == label, scene.markers, 0)
+    session = session_of(make_item(scene.image, painted))
+    holds = 'background' if label == 1 else 'objects'
+    assert only(session) == f'markers a holds only {holds}: paint {wanted} too.'
+    second = replace(make_item(scene.image, painted, key='b'), strokes={})
+    session.put_item(second)
+    assert only(session).startswith(f'The marker layers hold only {holds}')
+
+
+def test_an_object_label_made_background_no_longer_counts_as_object(scene, make_item) -> None:
+    session = session_of(make_item(scene.image, np.where(scene.markers == 2, 3, scene.markers)))
+    assert problems(session, PLENTY) == ()
+    session.classes = with_role(session.classes, 3, 'background')
+    assert 'paint object (label 2) too' in only(session)
+
+
+def test_classes_may_be_painted_on_different_images(scene, make_item) -> None:
+    first = make_item(scene.image, np.where(scene.markers == 1, 1, 0))
+    second = make_item(scene.image, np.where(scene.markers == 2, 2, 0), key='b')
+    session = session_of(first, second)
+    assert problems(session, PLENTY) == ()
+    session.include('b', False)
+    assert 'paint object (label 2) too' in only(session)
+
+
+def test_images_of_one_model_need_the_same_axes_and_channels(scene, make_item) -> None:
+    flat = make_item(scene.image, scene.markers)
+    volume = make_item(np.stack([scene.image] * 3), np.stack([scene.markers] * 3), 'ZYX', 'b')
+    text = only(session_of(flat, volume))
+    assert 'image b is read as a volume with 1 channel' in text
+    assert 'image a as an image with 1 channel' in text
+    several = make_item(np.stack([scene.image] * 2), scene.markers, 'CYX', 'c')
+    assert 'an image with 2 channels' in only(session_of(flat, several))
+    colour = make_item(np.stack([scene.image] * 3, -1), scene.markers, 'YXS', 'd')
+    assert 'an image with RGB' in only(session_of(flat, colour))
+
+
+def test_images_without_strokes_may_differ(scene, make_item) -> None:
+    volume = make_item(np.stack([scene.image] * 3), np.stack([scene.markers] * 3), 'ZYX', 'b')
+    session = session_of(make_item(scene.image, scene.markers), replace(volume, strokes={}))
+    assert problems(session, PLENTY) == ()
+
+
+def test_lab_needs_colour(item) -> None:
+    text = only(session_of(item, transform=InputTransform('lab')))
+    assert text == 'image a is not RGB, so it has no Lab colour; choose another input.'
+
+
+def test_chosen_channels_must_exist(item) -> None:
+    text = only(session_of(item, transform=InputTransform('scaled', channels=(0, 2))))
+    assert text == 'Channel 2 is chosen, but image a has channels 0 to 0; choose others.'
+
+
+def test_sizes_of_two_axes_do_not_serve_volumes(scene, make_item) -> None:
+    volume = make_item(np.stack([scene.image] * 3), np.stack([scene.markers] * 3), 'ZYX')
+    text = only(session_of(volume, architecture=Architecture((Block(kernel_size=(3, 3)),))))
+    assert 'kernel_size is (3, 3), but the images have 3 axes' in text
+
+
+def test_an_image_too_large_for_the_memory_is_named(item, scene, make_item) -> None:
+    large = make_item(np.zeros((96, 96), np.uint8), np.pad(scene.markers, (0, 48)), key='b')
+    session = session_of(item, large)
+    needed = bytes_needed(session.settings, large.source)
+    text = only(session, needed - 1)
+    assert 'Crop image b' in text
+    assert 'raise the budget' in text
+
+
+def test_many_images_take_memory_together(scene, make_item, paint) -> None:
+    stack = make_item(np.stack([scene.image] * 30), scene.markers, 'TYX')
+    every = replace(stack, strokes={frame: paint(scene.markers) for frame in range(30)})
+    one = bytes_needed(Settings(), stack.source)
+    assert problems(session_of(stack), one) == ()
+    assert 'Mark fewer images' in only(session_of(every), one)

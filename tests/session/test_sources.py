@@ -1,0 +1,113 @@
+"""Image sources and strokes, cut loose from layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import dask.array as da
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_flim.errors import FlimWarning
+from napari_flim.session.sources import ImageSource, Strokes
+
+
+def source_of(data, axes: str) -> ImageSource:
+    spacing = (2.0,) * sum(letter in 'ZYX' for letter in axes)
+    return ImageSource('a', 'cells', data, axes, spacing)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'axes', 'spatial', 'frames', 'channels'),
+    [
+        ((5, 6), 'YX', (5, 6), 1, 1),
+        ((4, 5, 6), 'ZYX', (4, 5, 6), 1, 1),
+        ((4, 5, 6), 'TYX', (5, 6), 4, 1),
+        ((2, 5, 6), 'CYX', (5, 6), 1, 2),
+        ((5, 6, 3), 'YXS', (5, 6), 1, 3),
+        ((4, 2, 3, 5, 6), 'TCZYX', (3, 5, 6), 4, 2),
+    ],
+)
+def test_what_is_said_of_a_source_is_what_is_read_of_it(
+    shape, axes: str, spatial, frames: int, channels: int
+) -> None:
+    data = np.arange(np.prod(shape)).reshape(shape).astype(np.uint16)
+    source = source_of(data, axes)
+    image = source.frame(frames - 1)
+    assert (source.shape, source.frames, source.channels) == (spatial, frames, channels)
+    assert (image.shape, image.channels, image.rgb) == (spatial, channels, source.rgb)
+    assert image.spacing == source.spacing
+    last = data[-1] if 'T' in axes else data
+    assert image.data.sum() == last.sum()
+
+
+def test_only_the_frame_that_is_asked_for_is_read_of_a_lazy_stack() -> None:
+    read: list[int] = []
+
+    def block(block_info=None) -> np.ndarray:
+        read.append(block_info[None]['chunk-location'][0])
+        return np.full((1, 5, 6), read[-1], dtype=np.uint8)
+
+    stack = da.map_blocks(block, chunks=((1,) * 4, (5,), (6,)), dtype=np.uint8)
+    image = source_of(stack, 'TYX').frame(2)
+    assert read == [2]
+    assert image.name == 'cells[2]'
+    assert (image.data == 2).all()
+
+
+def test_alpha_is_not_a_channel() -> None:
+    source = source_of(np.zeros((5, 6, 4), np.uint8), 'YXS')
+    with pytest.warns(FlimWarning, match='alpha'):
+        assert source.frame().channels == source.channels == 3
+
+
+def test_content_tells_other_voxels_and_other_readings_apart_but_not_names() -> None:
+    source = source_of(np.zeros((4, 5, 6)), 'ZYX')
+    assert replace(source, name='other').content == source.content
+    others = [
+        replace(source, revision=1),
+        replace(source, axes='TYX', spacing=(2.0, 2.0)),
+        replace(source, spacing=(1.0, 2.0, 2.0)),
+        replace(source, key='b'),
+    ]
+    assert len({one.content for one in (source, *others)}) == 5
+
+
+voxels = st.lists(
+    st.tuples(st.integers(0, 7), st.integers(0, 8), st.integers(1, 4)),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda voxel: voxel[:2],
+)
+
+
+def strokes_from(listed: list[tuple[int, int, int]]) -> Strokes:
+    table = np.array(sorted(listed), dtype=np.int64)
+    return Strokes(table[:, :2].copy(), table[:, 2].copy(), (8, 9))
+
+
+@given(voxels, voxels)
+def test_the_digest_is_equal_exactly_for_equal_strokes(one, other) -> None:
+    assert (strokes_from(one).digest == strokes_from(other).digest) == (
+        sorted(one) == sorted(other)
+    )
+
+
+@given(voxels)
+def test_counts_are_those_of_the_labels(listed) -> None:
+    strokes = strokes_from(listed)
+    assert sum(strokes.counts.values()) == len(strokes) == len(listed)
+    assert all(
+        count == sum(label == known for *_, label in listed)
+        for known, count in strokes.counts.items()
+    )
+
+
+def test_strokes_cannot_be_written() -> None:
+    strokes = strokes_from([(1, 1, 1)])
+    with pytest.raises(ValueError, match='read-only'):
+        strokes.labels[0] = 2
+    with pytest.raises(ValueError, match='read-only'):
+        strokes.coordinates[0] = 2
