@@ -31,6 +31,12 @@ def draw_scene(seed: int = 0, size: int = 48) -> Scene:
     return Scene(image, markers, truth)
 
 
+@pytest.fixture(autouse=True)
+def user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep copies of sessions out of the folders of whoever runs the tests."""
+    monkeypatch.setenv('XDG_DATA_HOME', str(tmp_path_factory.mktemp('user')))
+
+
 @pytest.fixture
 def scene() -> Scene:
     return draw_scene()

@@ -16,6 +16,17 @@ from scipy import ndimage
 
 LayerData = tuple[NDArray[Any], dict[str, Any], str]
 
+MARKER_COLOURS: dict[int | None, tuple[float, ...]] = {
+    None: (0.6, 0.6, 0.6, 1.0),
+    0: (0.0, 0.0, 0.0, 0.0),
+    1: (0.35, 0.55, 0.75, 1.0),
+    2: (1.0, 0.55, 0.0, 1.0),
+}
+"""Red, green, blue and opacity of unmarked voxels, the background, the object, and other labels.
+
+Those of the first classes of a session, which knows the samples and cannot be asked here.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -32,6 +43,8 @@ class Sample:
         Preset that suits the sample.
     spacing : tuple of float
         Voxel size in micrometres.
+    calibrated : bool
+        Whether the voxel size is known; else it is 1.
     """
 
     name: str
@@ -39,6 +52,7 @@ class Sample:
     markers: NDArray[np.uint8]
     architecture: str
     spacing: tuple[float, ...]
+    calibrated: bool = False
 
 
 def paint_disks(
@@ -111,7 +125,7 @@ def load_beads() -> Sample:
     image = np.clip(noisy, 0, 4095).astype(np.uint16)
     gaps = [(13, 32, 32), (26, 64, 64), (20, 32, 64), (7, 64, 32)]
     markers = paint_disks(shape, {1: gaps, 2: centres[::13]}, 4, spacing)
-    return Sample('beads', image, markers, 'small', spacing)
+    return Sample('beads', image, markers, 'small', spacing, calibrated=True)
 
 
 SAMPLES: dict[str, Callable[[], Sample]] = {
@@ -138,9 +152,19 @@ def beads() -> list[LayerData]:
 
 
 def _layers(sample: Sample) -> list[LayerData]:
-    spatial: dict[str, Any] = {'scale': sample.spacing}
+    """Image and markers as napari takes them; the status bar names the class of a stroke."""
+    unit = 'um' if sample.calibrated else 'pixel'
+    grid: dict[str, Any] = {
+        'scale': sample.spacing,
+        'units': (unit,) * len(sample.spacing),
+        'axis_labels': tuple('zyx'[-len(sample.spacing) :]),
+    }
     rgb = sample.image.ndim > len(sample.spacing)
+    look = {
+        'colormap': dict(MARKER_COLOURS),
+        'features': {'index': [1, 2], 'class': ['background', 'object']},
+    }
     return [
-        (sample.image, {'name': sample.name, 'rgb': rgb, **spatial}, 'image'),
-        (sample.markers.copy(), {'name': f'{sample.name} markers', **spatial}, 'labels'),
+        (sample.image, {'name': sample.name, 'rgb': rgb, **grid}, 'image'),
+        (sample.markers.copy(), {'name': f'{sample.name} markers', **look, **grid}, 'labels'),
     ]

@@ -1,55 +1,52 @@
-"""Samples and results in napari."""
+"""Samples in napari."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from npe2 import PluginManager
+from napari.layers import Layer
 
-from napari_flim.bridge.show import Shown, add_layers
-from napari_flim.samples import SAMPLES
-
-
-@pytest.fixture
-def shown() -> Shown:
-    image = np.random.default_rng(0).random((20, 30, 3))
-    mask = np.zeros((20, 30), np.uint8)
-    mask[5:9, 5:9] = 2
-    return Shown('tissue', image, True, (0.5, 0.25), mask, mask / 2, mask.astype(np.int32))
-
-
-def test_results_lie_over_their_image_with_its_scale(shown: Shown) -> None:
-    viewer = ViewerModel()
-    add_layers(viewer, shown)
-    names = [layer.name for layer in viewer.layers]
-    assert names == ['tissue', 'tissue saliency', 'tissue objects', 'tissue markers']
-    assert all(tuple(layer.scale) == (0.5, 0.25) for layer in viewer.layers)
-
-
-def test_a_real_window_draws_the_objects(make_napari_viewer_proxy, shown: Shown) -> None:
-    viewer = make_napari_viewer_proxy(show=True)
-    add_layers(viewer, shown)
-    objects = viewer.layers['tissue objects']
-    pictures = []
-    for visible in (True, False, True):
-        objects.visible = visible
-        pictures.append(viewer.screenshot(canvas_only=True, flash=False))
-    shown_once, hidden, shown_again = pictures
-    assert (shown_once != hidden).any()
-    np.testing.assert_array_equal(shown_once, shown_again)
+import napari_flim
+from napari_flim.bridge.marker_layers import class_colormap
+from napari_flim.samples import SAMPLES, beads, coins, tissue
+from napari_flim.session.classes import FIRST_CLASSES
 
 
 @pytest.mark.parametrize('name', list(SAMPLES))
-def test_napari_opens_every_sample_with_markers_of_two_classes(name: str) -> None:
-    manager = PluginManager()
-    manager.discover()
-    contributions = manager.get_manifest('napari-flim').contributions
-    contributed = next(s for s in contributions.sample_data if s.key == name)
+def test_napari_opens_every_sample_with_markers_of_two_classes(npe2pm: Any, name: str) -> None:
+    manifest = Path(napari_flim.__file__).with_name('napari.yaml')
+    with npe2pm.tmp_plugin(manifest=str(manifest)) as plugin:
+        contributed = next(s for s in plugin.manifest.contributions.sample_data if s.key == name)
+        layers = contributed.open()
     viewer = ViewerModel()
-    for data, options, kind in contributed.open():
+    for data, options, kind in layers:
         getattr(viewer, f'add_{kind}')(data, **options)
     image, markers = viewer.layers
     assert markers.data.shape == image.data.shape[: markers.ndim]
     assert sorted(np.unique(markers.data)) == [0, 1, 2]
     assert tuple(image.scale) == tuple(markers.scale)
+    assert image.units == markers.units
+    assert image.axis_labels == markers.axis_labels == tuple('zyx'[-markers.ndim :])
+
+
+@pytest.mark.parametrize(
+    ('open_sample', 'unit'), [(coins, 'pixel'), (tissue, 'pixel'), (beads, 'µm')]
+)
+def test_only_a_sample_of_known_size_has_a_unit(open_sample, unit: str) -> None:
+    for data, options, kind in open_sample():
+        layer = Layer.create(data, options, kind)
+        assert {f'{one:~P}' or 'pixel' for one in layer.units} == {unit}
+
+
+def test_strokes_of_a_sample_have_the_colours_and_names_of_the_first_classes() -> None:
+    layer = Layer.create(*coins()[1])
+    expected = class_colormap(FIRST_CLASSES)
+    for label in (0, 1, 2, 3):
+        np.testing.assert_allclose(layer.colormap.map(label), expected.map(label), atol=1e-6)
+    for one in FIRST_CLASSES:
+        place = np.argwhere(layer.data == one.label)[0]
+        assert one.name in layer.get_status(place, world=True)['value']

@@ -1,0 +1,219 @@
+"""Controller: everything of one viewer, put together once and shared by its docks."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_flim.bridge.channel_layers import ChannelLayers
+from napari_flim.bridge.kernel_gallery import KernelGallery
+from napari_flim.bridge.layer_items import LayerItems
+from napari_flim.bridge.learner import SALIENCY, Learner
+from napari_flim.bridge.marker_layers import class_colormap, link_of
+from napari_flim.bridge.preferences import Preferences, read_preferences
+from napari_flim.bridge.recovery import Recovery, recovery_folder
+from napari_flim.bridge.result_layers import ResultLayers
+from napari_flim.session.running import Debouncer
+from napari_flim.session.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer
+    from qtpy.QtCore import QObject
+
+    from napari_flim.session.running import Runner
+
+SCROLL_DELAY_MS = 80
+
+MakeDebouncer = Callable[[Callable[[], None], int], Debouncer]
+"""Takes a function and milliseconds."""
+
+
+class Controller:
+    """Session, layers and jobs of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+    make_runner : callable
+        Makes a `Runner`.
+    make_debouncer : callable
+        Makes a `Debouncer` from a function and milliseconds.
+    preferences : callable
+        Gives the `Preferences` as they are now.
+    copies : pathlib.Path, optional
+        Folder for the copies that outlive a crash; without it none are kept.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        make_runner: Callable[[], Runner],
+        make_debouncer: MakeDebouncer,
+        preferences: Callable[[], Preferences] = read_preferences,
+        copies: Path | None = None,
+    ) -> None:
+        self.viewer = viewer
+        self.preferences = preferences
+        self.docks = 0
+        self._worked_on: Layer | None = None
+        self.session = Session()
+        self.results = ResultLayers(viewer.layers)
+        delay = preferences().live_delay_ms
+        self.items = LayerItems(
+            viewer, self.session, lambda settle: make_debouncer(settle, delay), self._on_settled
+        )
+        self.learner = Learner(
+            viewer, self.session, self.items, self.results, make_runner(), preferences
+        )
+        self.channels = ChannelLayers(
+            self.session, self.items, self.results, self.learner, make_runner, preferences
+        )
+        self.gallery = KernelGallery(
+            viewer, self.session, self.items, self.learner, make_runner(), preferences
+        )
+        self.recovery = (
+            None if copies is None else Recovery(self, copies, make_runner(), make_debouncer)
+        )
+        self._scrolled = make_debouncer(self._on_view_moved, SCROLL_DELAY_MS)
+        self._connect()
+        self.items.find()
+
+    def _connect(self) -> None:
+        self.viewer.dims.events.current_step.connect(self._on_dims_changed)
+        self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
+        self.viewer.layers.selection.events.active.connect(self._on_active_changed)
+        session = self.session.events
+        session['classes'].connect(self._on_classes_changed, max_args=0)
+        session['state'].connect(self._on_settings_changed, max_args=0)
+        session['live'].connect(self._on_settings_changed, max_args=0)
+
+    def rest(self) -> None:
+        """Stop all work; it goes on with the next stroke or click."""
+        if self.recovery is not None:
+            self.recovery.keep_now()
+        for pending in (self.items.debouncer, self._scrolled):
+            pending.cancel()
+        for working in (self.learner, self.gallery, self.channels):
+            working.cancel()
+
+    def open_sample(self, key: str) -> None:
+        """Open a bundled sample as File > Open Sample does."""
+        self.viewer.open_sample('napari-flim', key)
+
+    def saliency_layers(self) -> list[Image | Labels]:
+        """Saliency layers of the current item."""
+        item = self.session.current or ''
+        found = self.results.of_item(item)
+        return [layer for layer in found if link_of(layer)['role'].startswith(SALIENCY)]
+
+    def _on_settled(self) -> None:
+        self.learner.follow()
+
+    def _on_settings_changed(self) -> None:
+        """Live learning follows settings as it follows strokes."""
+        self.items.debouncer.call()
+
+    def _on_classes_changed(self) -> None:
+        colours = class_colormap(self.session.classes)
+        for item in self.session.items:
+            markers = self.items.marker_layer(item.source.key)
+            if markers is not None:
+                markers.colormap = colours
+        self.learner.recolour()
+
+    def _on_dims_changed(self, event: object = None) -> None:
+        self._scrolled.call()
+
+    def _on_view_moved(self) -> None:
+        self.learner.show_rest()
+        self.gallery.draw()
+
+    def _on_active_changed(self, event: object = None) -> None:
+        """Follow the layer that the user works on; our own come and go without him."""
+        active = self.viewer.layers.selection.active
+        if active is None or active is self._worked_on or 'layer' in link_of(active):
+            return
+        self._worked_on = active
+        key = self.items.item_of(active)
+        if key is not None:
+            self.session.current = key
+
+
+class Controllers:
+    """The controllers of all viewers; a viewer that is gone takes its own with it."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakKeyDictionary[ViewerModel, Controller] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def of(self, viewer: ViewerModel, dock: QObject | None = None) -> Controller:
+        """The controller of a viewer, made when it is asked for first.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        dock : QObject, optional
+            Who asks; when the last dock is destroyed, all work stops.
+        """
+        from qtpy.QtCore import QCoreApplication, QObject
+
+        from napari_flim.bridge.workers import WorkerRunner
+
+        # What a plugin gets is often a proxy, which would vanish as a key at once.
+        viewer = getattr(viewer, '__wrapped__', viewer)
+        controller = self._known.get(viewer)
+        if controller is None:
+            # Everything ends with the program or with the viewer, which a proxy keeps alive no
+            # longer; the collector may let go of it at any time, in any thread.
+            owner = QObject(QCoreApplication.instance())
+            weakref.finalize(viewer, _release, owner).atexit = False
+            is_open = partial(_exists, weakref.ref(viewer))
+            controller = Controller(
+                weakref.proxy(viewer),
+                partial(WorkerRunner, owner, is_open),
+                partial(_make_debouncer, owner, is_open),
+                copies=recovery_folder(),
+            )
+            self._known[viewer] = controller
+        if dock is not None:
+            controller.docks += 1
+            dock.destroyed.connect(partial(_on_dock_destroyed, weakref.ref(controller)))
+        return controller
+
+
+def _exists(reference: weakref.ref[ViewerModel]) -> bool:
+    return reference() is not None
+
+
+def _make_debouncer(
+    owner: QObject, wanted: Callable[[], bool], function: Callable[[], None], delay_ms: int
+) -> Debouncer:
+    from napari_flim.bridge.workers import QtDebouncer
+
+    return QtDebouncer(function, delay_ms=delay_ms, parent=owner, wanted=wanted)
+
+
+def _release(owner: QObject) -> None:
+    """Let go of what belonged to a viewer, unless Qt itself has ended before."""
+    from qtpy.compat import isalive
+
+    if isalive(owner):
+        owner.deleteLater()
+
+
+def _on_dock_destroyed(reference: weakref.ref[Controller], _dock: QObject | None = None) -> None:
+    controller = reference()
+    if controller is not None:
+        controller.docks -= 1
+        if not controller.docks:
+            controller.rest()
+
+
+CONTROLLERS = Controllers()
+"""One for the process: the docks of a viewer find each other through it."""

@@ -1,0 +1,228 @@
+"""What block 1 reads, shown as one layer over its image for as long as the user wants to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_flim.bridge.layer_grids import Grid, channel_grid, grid_of
+from napari_flim.bridge.preferences import Preferences, on_device
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.progress import Job, Progress
+from napari_flim.session.items import TrainingImage
+from napari_flim.session.jobs import Target
+from napari_flim.session.session import Message, Session
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from napari.utils.events import Event
+
+    from napari_flim.bridge.layer_items import LayerItems
+    from napari_flim.bridge.learner import Learner
+    from napari_flim.bridge.result_layers import ResultLayers
+    from napari_flim.session.running import Runner
+
+INPUT = 'input'
+
+
+@dataclass(frozen=True, eq=False)
+class InputRequest:
+    """What to show the input of.
+
+    Attributes
+    ----------
+    target : Target
+        A whole image of the stack, never a plane.
+    transform : InputTransform
+        As chosen, or as the model has it where nothing changed since.
+    fixed : bool
+        Ranges are still to be taken from ``images``.
+    images : tuple of TrainingImage
+    """
+
+    target: Target
+    transform: InputTransform
+    fixed: bool
+    images: tuple[TrainingImage, ...]
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """Equal for two requests that would show the same."""
+        images = [(one.source.content, one.frame) for one in self.images if self.fixed]
+        return (self.target.place, self.transform, self.fixed, images)
+
+
+def read_input(request: InputRequest) -> Job[NDArray[np.float32]]:
+    """Features of an image as block 1 reads them, (C, \\*S) float32.
+
+    Yields
+    ------
+    Progress
+
+    Raises
+    ------
+    ImageError
+        When the image has not the channels that the transform needs.
+    """
+    target = request.target
+    yield Progress(f'reading {target.source.name}', 0, 1)
+    from napari_flim.engine.input_features import input_features
+
+    image = target.source.frame(target.frame)
+    images = [one.source.frame(one.frame) for one in request.images] if request.fixed else []
+    transform = request.transform.resolved(images or [image], fixed=request.fixed)
+    features: NDArray[np.float32] = input_features(transform, image).numpy(force=True)
+    return features
+
+
+class InputPreview:
+    """Shows what block 1 reads of the current item, and keeps it true while it is switched on.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+    session : Session
+    items : LayerItems
+    results : ResultLayers
+    learner : Learner
+    runner : Runner
+        Its own, so that a preview never delays saliency.
+    preferences : callable
+        Gives the `Preferences` as they are now.
+    """
+
+    switched = Signal(bool)
+    """The preview went on or off, also because the user deleted its layer."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        items: LayerItems,
+        results: ResultLayers,
+        learner: Learner,
+        runner: Runner,
+        preferences: Callable[[], Preferences],
+    ) -> None:
+        self._session = session
+        self._items = items
+        self._results = results
+        self._learner = learner
+        self._runner = runner
+        self._preferences = preferences
+        self._on = False
+        self._layer: Layer | None = None
+        self._content: tuple[object, ...] = ()
+        viewer.dims.events.current_step.connect(self._on_dims_changed)
+        viewer.layers.events.removed.connect(self._on_layers_removed)
+        for name in ('state', 'current', 'items'):
+            session.events[name].connect(self.refresh, max_args=0)
+
+    def show(self, on: bool) -> None:
+        """Switch the preview on or off; off takes its layer away."""
+        if on == self._on:
+            return
+        self._on, self._content = on, ()
+        if on:
+            self.refresh()
+        else:
+            self._runner.cancel()
+            self._take_away()
+        self.switched.emit(on)
+
+    def refresh(self) -> None:
+        """Read the input anew if the preview is on and something changed."""
+        request = self._request() if self._on else None
+        if request is None or request.content == self._content:
+            return
+        self._content = request.content
+
+        def job(_device: str) -> Job[NDArray[np.float32]]:
+            return read_input(request)
+
+        def show(features: NDArray[np.float32]) -> None:
+            self._put(request, features)
+
+        self._runner.submit(
+            on_device(self._preferences(), job), done=show, failed=self._on_job_failed
+        )
+
+    def _request(self) -> InputRequest | None:
+        view = self._learner.target_in_view()
+        if view is None:
+            return None
+        settings, learned = self._session.settings, self._session.learned
+        transform, fixed = settings.transform, settings.fixed_ranges
+        if fixed and learned is not None:
+            before = learned.settings
+            if (before.transform, before.fixed_ranges) == (transform, fixed):
+                transform, fixed = learned.model.transform, False
+        images = self._session.training_images()
+        return InputRequest(replace(view, plane=None), transform, fixed, images)
+
+    def _put(self, request: InputRequest, features: NDArray[np.float32]) -> None:
+        """Put features into the layer, with a contrast that fits when the input is another."""
+        target = request.target
+        layer = self._items.image_layer(target.source.key)
+        if layer is None or not self._on:
+            return
+        data, grid = _placed(target, layer, features)
+        shown = self._results.find(INPUT, target.source.key)
+        if shown is not self._layer or (shown is not None and shown.ndim != data.ndim):
+            self._take_away()
+        limits = (float(data.min()), max(float(data.max()), float(data.min()) + 1e-6))
+        made = self._results.show_image(
+            INPUT,
+            target.source.key,
+            f'{target.source.name} input',
+            data,
+            grid,
+            contrast_limits=limits,
+            blending='translucent',
+            opacity=1.0,
+        )
+        updated = made is self._layer
+        self._layer = made
+        if updated:
+            made.contrast_limits_range = limits
+            made.contrast_limits = limits
+
+    def _take_away(self) -> None:
+        # Forgotten first, so that its removal is not taken for the user's.
+        self._layer = None
+        for item in self._session.items:
+            self._results.remove(INPUT, item.source.key)
+
+    def _on_dims_changed(self, event: Event | None = None) -> None:
+        self.refresh()
+
+    def _on_layers_removed(self, event: Event) -> None:
+        if self._layer is not None and event.value is self._layer:
+            self.show(False)
+
+    def _on_job_failed(self, error: Exception) -> None:
+        self._session.message = Message(str(error), error=True)
+
+
+def _placed(
+    target: Target, layer: Image, features: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], Grid]:
+    """Features as the array of a layer, and where it lies; several have a leading axis."""
+    source = target.source
+    if len(features) == 1:
+        data, grid = features[0], grid_of(layer, source.axes)
+    else:
+        data, grid = features, channel_grid(layer, source.axes, (1,) * source.ndim)
+        grid['axis_labels'] = ('feature', *grid['axis_labels'][1:])
+    if 'T' in source.axes:
+        axis = data.ndim - source.ndim
+        data = np.expand_dims(data, axis)
+        grid['translate'] = np.array(grid['translate'], dtype=float)
+        grid['translate'][axis] += target.frame * grid['scale'][axis]
+    return data, grid

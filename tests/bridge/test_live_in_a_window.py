@@ -1,0 +1,182 @@
+"""Painting with the mouse in a real window: saliency follows, and the window never waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from napari.settings import get_settings
+from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+from napari_flim.bridge.controller import CONTROLLERS
+from napari_flim.bridge.marker_layers import link_of
+from napari_flim.samples import coins
+
+LONGEST_PAUSE = 0.25
+"""Seconds; far less is measured, but machines that test are busy."""
+
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy, scene):
+    """A viewer with an image and its blank markers, and the controller of its docks."""
+    get_settings().appearance.theme = 'dark'
+    viewer = make_napari_viewer_proxy(show=True)
+    controller = CONTROLLERS.of(viewer)
+    image = viewer.add_image(scene.image, name='cells')
+    markers = controller.items.new_markers(str(image.unique_id))
+    markers.brush_size = 4
+    QApplication.processEvents()
+    return viewer, controller, markers
+
+
+def canvas_of(viewer):
+    """The widget that shows the layers of the viewer."""
+    (canvas,) = [
+        widget
+        for widget in QApplication.allWidgets()
+        if type(widget).__name__.startswith('CanvasBackend') and widget.isVisible()
+    ]
+    return canvas
+
+
+def drag(viewer, first, last):
+    """A stroke of the left button between two voxels."""
+    canvas = canvas_of(viewer)
+    size = np.array([canvas.height(), canvas.width()])
+    center, zoom = (
+        np.array(viewer.scene.camera.center[-2:]),
+        viewer.scene.camera.zoom / canvas.devicePixelRatio(),
+    )
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    steps = [np.array(first) + t * (np.array(last) - np.array(first)) for t in np.linspace(0, 1, 8)]
+    press, move, release = (
+        QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease
+    )  # fmt: skip
+    kinds = [
+        (move, none, none, steps[0]),
+        (press, left, left, steps[0]),
+        *[(move, none, left, step) for step in steps],
+        (release, left, none, steps[-1]),
+    ]
+    for kind, button, buttons, voxel in kinds:
+        row, column = (voxel - center) * zoom + size / 2
+        place = QPointF(column, row)
+        event = QMouseEvent(
+            kind,
+            place,
+            QPointF(canvas.mapToGlobal(place.toPoint())),
+            button,
+            buttons,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(canvas, event)
+        QApplication.processEvents()
+
+
+def saliency_of(viewer):
+    return [
+        layer for layer in viewer.layers if link_of(layer).get('role', '').startswith('saliency ')
+    ]
+
+
+class Heartbeat:
+    """Notices how long the window does not answer."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._on_timer_timeout)
+        self._timer.start(1)
+
+    def _on_timer_timeout(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+    def stop(self) -> float:
+        self._timer.stop()
+        return self.longest
+
+
+def test_strokes_of_the_mouse_make_saliency_appear_and_change(window, qtbot):
+    viewer, controller, markers = window
+    drag(viewer, (2, 30), (4, 40))
+    markers.selected_label = 1
+    drag(viewer, (42, 4), (42, 20))
+    markers.selected_label = 2
+    drag(viewer, (11, 10), (14, 15))
+    assert set(np.unique(markers.data)) == {0, 1, 2}
+    qtbot.waitUntil(lambda: len(saliency_of(viewer)) == 1, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: controller.session.work is None, timeout=PATIENCE)
+    (saliency,) = saliency_of(viewer)
+    before, learned = saliency.data.copy(), controller.session.learned
+    drag(viewer, (33, 30), (33, 36))
+    qtbot.waitUntil(lambda: controller.session.learned is not learned, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: controller.session.work is None, timeout=PATIENCE)
+    assert saliency_of(viewer) == [saliency]
+    assert not np.array_equal(saliency.data, before)
+    assert not controller.session.message.error
+
+
+def test_the_window_answers_all_the_while(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+    controller = CONTROLLERS.of(viewer)
+    for data, kwargs, kind in coins():
+        getattr(viewer, f'add_{kind}')(data, **kwargs)
+    session = controller.session
+    qtbot.waitUntil(lambda: session.learned is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: session.work is None, timeout=PATIENCE)
+    markers = controller.items.marker_layer(session.current)
+    heartbeat = Heartbeat()
+    for place in range(3):
+        learned = session.learned
+        markers.paint((40 + 30 * place, 60), 1)
+        qtbot.waitUntil(lambda before=learned: session.learned is not before, timeout=PATIENCE)
+        qtbot.waitUntil(lambda: session.work is None, timeout=PATIENCE)
+    assert heartbeat.stop() < LONGEST_PAUSE  # H
+
+
+CLOSE_AT_WORK = """
+import gc, threading, time
+import napari
+from qtpy.QtCore import QCoreApplication, QEvent
+from qtpy.QtWidgets import QApplication, QWidget
+from napari_flim.bridge.controller import CONTROLLERS
+from napari_flim.samples import coins
+
+def close_at_work():
+    viewer, dock = napari.Viewer(show=False), QWidget()
+    session = CONTROLLERS.of(viewer, dock).session
+    viewer.window.add_dock_widget(dock)
+    for data, kwargs, kind in coins():
+        getattr(viewer, f'add_{kind}')(data, **kwargs)
+    while session.work is None:
+        QApplication.processEvents()
+    viewer.close()
+
+close_at_work()
+end = time.monotonic() + 20
+while time.monotonic() < end and threading.active_count() > 1:
+    QApplication.processEvents()
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    time.sleep(0.05)
+print([one.name for one in threading.enumerate()])
+"""
+
+
+def test_a_viewer_closed_while_a_job_runs_leaves_no_thread():
+    # A process of its own: the fixtures of napari keep viewers alive.
+    command = [sys.executable, '-c', CLOSE_AT_WORK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("['MainThread']")
+    assert 'Traceback' not in done.stderr
