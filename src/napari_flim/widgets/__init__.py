@@ -1,0 +1,1 @@
+"""The docks: pixels on a panel, no arithmetic on arrays."""

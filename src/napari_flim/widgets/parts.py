@@ -1,0 +1,133 @@
+"""Small parts that several docks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import (
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_flim.session.classes import Colour
+
+SWATCH = 14
+MARGIN = 4
+
+
+class Section(QWidget):
+    """A part of a dock that folds under its title.
+
+    superqt's QCollapsible would do, but napari paints its title like a pressed button, and rows
+    that appear later are squeezed.
+
+    Parameters
+    ----------
+    title : str
+    content : QWidget
+    opened : bool
+    parent : QWidget, optional
+    """
+
+    def __init__(
+        self, title: str, content: QWidget, *, opened: bool = True, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.content = content
+        self.header = QToolButton()
+        self.header.setText(title)
+        self.header.setAutoRaise(True)
+        self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        font = self.header.font()
+        font.setBold(True)
+        self.header.setFont(font)
+        self.header.clicked.connect(self._on_header_clicked)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.header)
+        layout.addWidget(content)
+        inside = content.layout()
+        if inside is not None:
+            inside.setContentsMargins(3 * MARGIN, 0, MARGIN, 2 * MARGIN)
+        self.open(opened)
+
+    def open(self, opened: bool) -> None:
+        """Unfold or fold."""
+        self.content.setVisible(opened)
+        arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
+        self.header.setArrowType(arrow)
+        state = 'open' if opened else 'folded'
+        self.header.setAccessibleName(f'{self.header.text()}, {state}')
+
+    @property
+    def opened(self) -> bool:
+        """Whether the content is unfolded."""
+        return not self.content.isHidden()
+
+    def _on_header_clicked(self) -> None:
+        self.open(not self.opened)
+
+
+def swatch(colour: Colour) -> QIcon:
+    """A small square in the colour of a class."""
+    pixmap = QPixmap(SWATCH, SWATCH)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(to_qcolor(colour))
+    painter.drawRoundedRect(0, 0, SWATCH, SWATCH, 3, 3)
+    painter.end()
+    return QIcon(pixmap)
+
+
+def to_qcolor(colour: Colour) -> QColor:
+    """A class colour for Qt."""
+    return QColor.fromRgbF(*colour)
+
+
+def small_button(text: str, name: str, tip: str) -> QToolButton:
+    """A button of a few letters or a sign, with a name for screen readers and a tooltip."""
+    button = QToolButton()
+    button.setText(text)
+    button.setAccessibleName(name)
+    button.setToolTip(tip)
+    button.setIconSize(QSize(SWATCH, SWATCH))
+    return button
+
+
+def wrapped_label(text: str = '') -> QLabel:
+    """A label that breaks its lines instead of widening the dock."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def scrolling(widgets: Sequence[QWidget]) -> QScrollArea:
+    """Widgets one above the other, scrolled upwards only."""
+    inside = QWidget()
+    layout = QVBoxLayout(inside)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(MARGIN)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(1)
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inside)
+    return area
