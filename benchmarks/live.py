@@ -14,12 +14,14 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import napari
 import numpy as np
 from common import add_output_options, markdown, publish
 from napari.layers import Labels
 from numpy.typing import NDArray
+from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
@@ -29,6 +31,7 @@ from napari_flim.session.expert import switch_kernels
 SIDES = (512, 1024)
 REPEATS = 9
 PATIENCE_S = 60.0
+REST_S = 0.5
 TARGETS = {'stroke 512': 0.2, 'stroke 1024': 0.7, 'kernel 512': 0.05, 'dock': 1.5}
 """Seconds on two cores that we want to stay under."""
 
@@ -68,7 +71,8 @@ def wait_for(done: Callable[[], bool]) -> None:
     """Let the window live until something is true."""
     end = time.monotonic() + PATIENCE_S
     while not done():
-        QApplication.processEvents()
+        # A window at rest sleeps until something happens, and leaves the processor to the work.
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         if time.monotonic() > end:
             raise TimeoutError('The window did not come to an end of its work.')
     QApplication.processEvents()
@@ -84,18 +88,20 @@ def measure_strokes(side: int) -> list[Waits]:
     key = controller.session.items[0].source.key
     markers = controller.items.new_markers(key)
     assert markers is not None
-    bright = np.argwhere(image == image.max())
-    markers.paint(bright[0], 2)
-    strokes = iter(np.random.default_rng(1).integers(20, side - 20, size=(REPEATS + 3, 2)))
+    rng = np.random.default_rng(1)
+    bright = rng.permutation(np.argwhere(image > np.percentile(image, 99)))
+    dark = rng.permutation(np.argwhere(image < np.median(image)))
+    markers.paint(tuple(bright[-1]), 2)
     waits = []
     for turn in range(REPEATS + 2):
-        markers.selected_label = 1 + turn % 2
-        place = next(strokes) if turn % 2 == 0 else bright[turn * 7 % len(bright)]
-        seconds = _timed(controller, lambda place=place: _stroke(controller, markers, place))
-        waits.append(seconds)
+        label = 1 + turn % 2
+        markers.selected_label = label
+        place = (dark if label == 1 else bright)[turn]
+        act = partial(_stroke, controller, markers, place)
+        waits.append(_timed(controller, act))
     found = [Waits(f'stroke {side}', tuple(waits[2:]))]
     toggles = [
-        _timed(controller, lambda on=on: switch_kernels(controller.session, [(3, 1)], on))
+        _timed(controller, partial(switch_kernels, controller.session, [(3, 1)], on))
         for on in [False, True] * (REPEATS // 2 + 1)
     ]
     found.append(Waits(f'kernel {side}', tuple(toggles[2:])))
@@ -103,9 +109,7 @@ def measure_strokes(side: int) -> list[Waits]:
     return found
 
 
-def _stroke(
-    controller: Controller, markers: Labels, place: NDArray[np.integer]
-) -> None:
+def _stroke(controller: Controller, markers: Labels, place: NDArray[np.integer]) -> None:
     markers.paint(tuple(place), markers.selected_label)
     controller.items.debouncer.flush()
 
@@ -114,7 +118,11 @@ def _timed(controller: Controller, act: Callable[[], object]) -> float:
     """Seconds from an act until the window has drawn what follows from it."""
     applied: list[float] = []
     slot = controller.learner.applied.connect(lambda: applied.append(0.0))
-    wait_for(lambda: controller.session.work is None)
+    # A user looks at what came of the last act before the next one.
+    rested = time.monotonic() + REST_S
+    while controller.session.work is not None or time.monotonic() < rested:
+        QApplication.processEvents()
+        time.sleep(0.005)
     applied.clear()
     begun = time.perf_counter()
     act()

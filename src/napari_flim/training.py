@@ -15,7 +15,7 @@ from napari_flim.engine.decoder_settings import DecoderSettings, check_decoder
 from napari_flim.engine.image import Image
 from napari_flim.engine.input_features import input_features
 from napari_flim.engine.kernels import LearnedBlock
-from napari_flim.engine.learning import learn_encoder
+from napari_flim.engine.learning import Watch, learn_encoder
 from napari_flim.engine.libift import learn_libift
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
@@ -36,6 +36,7 @@ def learn_model(
     options: LearningOptions = LearningOptions(),
     start: Sequence[LearnedBlock] = (),
     statistics_markers: Sequence[MarkerSet] | None = None,
+    watch: Watch | None = None,
 ) -> Job[FlimModel]:
     """Learn a model from images and their markers.
 
@@ -56,6 +57,9 @@ def learn_model(
         Blocks that stay; learning goes on after them.
     statistics_markers : sequence of MarkerSet, optional
         Markers used only for the statistics of the normalisation.
+    watch : callable, optional
+        See `napari_flim.engine.learning.learn_encoder`; also called with block 0 and what block 1
+        reads. Not called for the kind ``libift``.
 
     Yields
     ------
@@ -84,7 +88,11 @@ def learn_model(
             options,
             start=start,
             statistics_markers=statistics_markers,
+            watch=watch,
         )
+        if watch is not None:
+            for index, features in enumerate(inputs):
+                watch(index, 0, features)
     blocks = yield from part_of(job, len(images))
     model = FlimModel(
         transform=resolved,

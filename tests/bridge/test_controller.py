@@ -63,11 +63,12 @@ def test_at_rest_nothing_runs_and_the_next_stroke_goes_on(held):
 
 
 def test_saliency_layers_are_those_of_the_current_item(desk, scene):
-    assert desk.controller.saliency_layers() == desk.saliency()
+    assert desk.controller.saliency.of_item(desk.session.current) == desk.saliency()
     other = desk.viewer.add_image(scene.image, name='others')
     desk.session.current = desk.controller.items.add(other)
     desk.rest()
-    assert [layer.name for layer in desk.controller.saliency_layers()] == ['others saliency']
+    shown = desk.controller.saliency.of_item(desk.session.current)
+    assert [layer.name for layer in shown] == ['others saliency']
 
 
 def test_results_of_other_items_do_not_change_which_item_is_current(desk, scene):

@@ -127,9 +127,13 @@ def test_ticking_computes_no_block_again(learned: Watched) -> None:
     commonest = int(np.flatnonzero(classes == np.bincount(classes).argmax())[0])
     switch_kernels(learned.session, [(2, commonest)], False)
     known = learned.controller.learner.known
-    plain = learned.session.learned.model.blocks
-    assert [one.blocks == plain for one in known] == [False, True]
-    assert known[0].activations[0] is known[1].activations[0]
+    assert [one.blocks == learned.session.learned.model.blocks for one in known] == [True]
+    switch_kernels(learned.session, [(1, 0)], False)
+    later = learned.controller.learner.known
+    assert later[0].blocks != later[1].blocks
+    switch_kernels(learned.session, [(1, 0)], True)
+    again = learned.controller.learner.known[-1]
+    assert again.activations[1] is known[0].activations[1]
 
 
 def test_the_block_stays_one_that_exists(learned: Watched) -> None:

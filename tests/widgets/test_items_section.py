@@ -93,8 +93,7 @@ def test_a_stack_says_how_it_is_read_and_can_be_read_otherwise(
     key = desk.session.items[0].source.key
     row = section.row(key)
     assert row.axes.currentText() == 'read as one volume of 4 x 20 x 30 (z, y, x)'
-    row.axes.setCurrentIndex(row.axes.findData('TYX'))
-    row._on_axes_activated(row.axes.currentIndex())
+    row._on_axes_activated(row.axes.findText('read as 4 images of 20 x 30'))
     assert desk.session.item(key).source.axes == 'TYX'
     assert row.axes.currentText() == 'read as 4 images of 20 x 30'
 

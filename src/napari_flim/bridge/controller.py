@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from napari_flim.bridge.channel_layers import ChannelLayers
 from napari_flim.bridge.kernel_gallery import KernelGallery
 from napari_flim.bridge.layer_items import LayerItems
-from napari_flim.bridge.learner import SALIENCY, Learner
+from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import class_colormap, link_of
 from napari_flim.bridge.preferences import Preferences, read_preferences
 from napari_flim.bridge.recovery import Recovery, recovery_folder
 from napari_flim.bridge.result_layers import ResultLayers
+from napari_flim.bridge.saliency_layers import SaliencyLayers
 from napari_flim.session.running import Debouncer
 from napari_flim.session.session import Session
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Layer
     from qtpy.QtCore import QObject
 
     from napari_flim.session.running import Runner
@@ -67,8 +68,9 @@ class Controller:
         self.items = LayerItems(
             viewer, self.session, lambda settle: make_debouncer(settle, delay), self._on_settled
         )
+        self.saliency = SaliencyLayers(self.session, self.items, self.results)
         self.learner = Learner(
-            viewer, self.session, self.items, self.results, make_runner(), preferences
+            viewer, self.session, self.items, self.saliency, make_runner(), preferences
         )
         self.channels = ChannelLayers(
             self.session, self.items, self.results, self.learner, make_runner, preferences
@@ -105,12 +107,6 @@ class Controller:
         """Open a bundled sample as File > Open Sample does."""
         self.viewer.open_sample('napari-flim', key)
 
-    def saliency_layers(self) -> list[Image | Labels]:
-        """Saliency layers of the current item."""
-        item = self.session.current or ''
-        found = self.results.of_item(item)
-        return [layer for layer in found if link_of(layer)['role'].startswith(SALIENCY)]
-
     def _on_settled(self) -> None:
         self.learner.follow()
 
@@ -124,7 +120,7 @@ class Controller:
             markers = self.items.marker_layer(item.source.key)
             if markers is not None:
                 markers.colormap = colours
-        self.learner.recolour()
+        self.saliency.recolour()
 
     def _on_dims_changed(self, event: object = None) -> None:
         self._scrolled.call()
@@ -132,10 +128,13 @@ class Controller:
     def _on_view_moved(self) -> None:
         self.learner.show_rest()
         self.gallery.draw()
+        self.channels.refresh()
 
     def _on_active_changed(self, event: object = None) -> None:
         """Follow the layer that the user works on; our own come and go without him."""
         active = self.viewer.layers.selection.active
+        if active is None:
+            self._worked_on = None
         if active is None or active is self._worked_on or 'layer' in link_of(active):
             return
         self._worked_on = active

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_flim.bridge.layer_axes import finest, image_source, marker_axes
 from napari_flim.bridge.marker_layers import (
+    class_colormap,
     dirty_planes,
     find_markers,
     fits,
@@ -231,6 +232,8 @@ class LayerItems:
         self._listen_to_markers(pair.markers, False)
         pair.markers, pair.markers_changed, pair.planes = markers, True, None
         self._listen_to_markers(markers, True)
+        if markers is not None:
+            markers.colormap = class_colormap(self._session.classes)
         self.settle()
 
     def set_axes(self, key: str, axes: str) -> None:

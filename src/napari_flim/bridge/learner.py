@@ -7,21 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 
-from napari_flim.bridge.layer_grids import grid_of, move_to
 from napari_flim.bridge.layer_items import LayerItems, in_view
-from napari_flim.bridge.marker_layers import link_of
 from napari_flim.bridge.preferences import (
     Preferences,
     memory_budget,
     on_device,
 )
-from napari_flim.bridge.result_layers import ResultLayers, saliency_colormap
+from napari_flim.bridge.saliency_layers import SaliencyLayers
 from napari_flim.errors import FlimError
 from napari_flim.progress import Job, Progress
-from napari_flim.session.classes import class_named
 from napari_flim.session.history import State
 from napari_flim.session.items import digest_of
 from napari_flim.session.jobs import (
@@ -29,22 +25,21 @@ from napari_flim.session.jobs import (
     LearnRequest,
     Target,
     apply,
-    learn,
+    learn_and_apply,
+    readable,
 )
-from napari_flim.session.kernel_edits import KernelEdits, edited_model
+from napari_flim.session.kernel_edits import KernelEdits, seen_model
 from napari_flim.session.learned import Learned
-from napari_flim.session.planning import edits_after, plan_all, plan_block, wants_live
+from napari_flim.session.planning import edits_after, plan_all, plan_block, plan_live, wants_live
 from napari_flim.session.problems import problems
 from napari_flim.session.session import LIVE_LEARNING, Message, Session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
 
     from napari_flim.model import FlimModel
     from napari_flim.session.running import Runner
 
-SALIENCY = 'saliency'
 Outcome = tuple[Learned, 'FlimModel', Applied | None]
 
 
@@ -58,7 +53,7 @@ class Learner:
     viewer : napari.components.ViewerModel
     session : Session
     items : LayerItems
-    results : ResultLayers
+    layers : SaliencyLayers
     runner : Runner
     preferences : callable
         Gives the `Preferences` as they are now.
@@ -72,14 +67,14 @@ class Learner:
         viewer: ViewerModel,
         session: Session,
         items: LayerItems,
-        results: ResultLayers,
+        layers: SaliencyLayers,
         runner: Runner,
         preferences: Callable[[], Preferences],
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._items = items
-        self._results = results
+        self._layers = layers
         self._runner = runner
         self._preferences = preferences
         self._learning = False
@@ -91,7 +86,6 @@ class Learner:
         session.events['state'].connect(self.refresh, max_args=0)
         session.events['current'].connect(self.show_rest, max_args=0)
         session.events['live'].connect(self._on_live_changed, max_args=0)
-        items.moved.connect(self._on_image_moved)
 
     def problems(self) -> tuple[str, ...]:
         """Why learning cannot start."""
@@ -114,11 +108,13 @@ class Learner:
         session = self._session
         if not session.live or self.problems() or not wants_live(session, session.block_states()):
             return
-        if self._request is None or not _asks_same(plan_all(session), self._request):
-            self._ask(plan_all, LIVE_LEARNING, live=True)
+        if self._request is None or not _asks_same(plan_live(session), self._request):
+            self._ask(plan_live, LIVE_LEARNING, live=True)
 
     def cancel(self) -> None:
         """Stop what is being done; earlier results stay."""
+        if self._learning:
+            self._session.message = Message('Stopped; the earlier result stays.')
         self._runner.cancel()
 
     def refresh(self) -> None:
@@ -140,6 +136,7 @@ class Learner:
         if target is None:
             return
         model, known = self._shown, self.known
+        self._session.work = Progress('applying the model', 0, 1)
 
         def job(device: str) -> Job[Applied]:
             return apply(model, target, device, known)
@@ -175,14 +172,6 @@ class Learner:
             return []
         return [item.source.name for item in items if not readable(model, Target(item.source))]
 
-    def recolour(self) -> None:
-        """Give every saliency layer the colour that its class has now."""
-        for item in self._session.items:
-            for one in self._session.classes:
-                layer = self._results.find(f'{SALIENCY} {one.label}', item.source.key)
-                if layer is not None:
-                    layer.colormap = saliency_colormap(one.colour)
-
     def _ask(self, plan: Callable[[Session], LearnRequest], name: str, *, live: bool) -> None:
         """Submit a plan as a job."""
         session = self._session
@@ -200,15 +189,15 @@ class Learner:
         if before.learned is not None:
             edits = edits_after(before.edits, before.learned, len(request.start))
         self._learning, self._request = True, request
+        session.work = Progress('learning', 0, 1)
         target, known = self.target_in_view(), self.known
         decoder = session.settings.decoder
 
+        def seen(model: FlimModel) -> FlimModel:
+            return seen_model(model, edits, decoder)
+
         def job(device: str) -> Job[Outcome]:
-            learned = yield from learn(request)
-            model = edited_model(learned.model, edits, decoder)
-            if target is None or not readable(model, target):
-                return learned, model, None
-            return learned, model, (yield from apply(model, target, device, known))
+            return learn_and_apply(request, target, seen, device, known)
 
         def learned(outcome: Outcome) -> None:
             now = session.state
@@ -222,7 +211,7 @@ class Learner:
             done=learned,
             failed=self._on_learning_failed,
             progressed=self._on_job_progressed,
-            stopped=self._on_learning_stopped,
+            stopped=self._on_job_stopped,
         )
 
     def _model(self) -> FlimModel | None:
@@ -231,7 +220,7 @@ class Learner:
         if session.learned is None:
             return None
         try:
-            return edited_model(session.learned.model, session.edits, session.settings.decoder)
+            return seen_model(session.learned.model, session.edits, session.settings.decoder)
         except FlimError as error:
             session.message = Message(str(error), error=True)
             return None
@@ -312,81 +301,30 @@ class Learner:
         if not self._learning:
             self._request = None
 
-    def _on_image_moved(self, key: str) -> None:
-        """Saliency lies over its image, wherever that goes; what no longer fits is taken away."""
-        item, layer = self._session.item(key), self._items.image_layer(key)
-        if item is None or layer is None:
-            return
-        grid = grid_of(layer, item.source.axes)
-        for shown in self._saliency_layers(key):
-            if shown.ndim == len(grid['scale']):
-                move_to(shown, grid)
-            else:
-                self._results.remove(link_of(shown)['role'], key)
-
-    def _saliency_layers(self, key: str) -> list[Image | Labels]:
-        found = self._results.of_item(key)
-        return [layer for layer in found if link_of(layer)['role'].startswith(SALIENCY)]
-
     def _forget(self) -> None:
         """Nothing is learned any more: take away the saliency of what was."""
         self._shown, self._fresh, self.known = None, set(), ()
-        for item in self._session.items:
-            for layer in self._saliency_layers(item.source.key):
-                self._results.remove(link_of(layer)['role'], item.source.key)
+        self._layers.remove_all()
 
     def _on_job_progressed(self, step: Progress) -> None:
         self._session.work = step
 
     def _on_job_stopped(self) -> None:
+        """After a job was stopped: one that was to follow it may have been dropped before."""
         if not self._runner.busy:
             self._session.work = None
-
-    def _on_learning_stopped(self) -> None:
-        if not self._runner.busy:
-            self._learning = False
-            self._session.work = None
-            self._session.message = Message('Stopped; the earlier result stays.')
-            # The decoder may have been changed meanwhile.
-            self.refresh()
+            if self._learning:
+                self._learning = False
+                # Kernels or the decoder may have been changed meanwhile.
+                self.refresh()
 
     def _show(self, applied: Applied) -> None:
-        """Put saliency into layers over its image."""
-        target = applied.target
-        key = target.source.key
-        layer = self._items.layer_of(target.source)
-        if layer is None:
-            return
-        self._fresh.add(target.place)
-        roles = [f'{SALIENCY} {number}' for number in applied.object_classes]
-        for old in self._saliency_layers(key):
-            if link_of(old)['role'] not in roles:
-                self._results.remove(link_of(old)['role'], key)
-        axes = target.source.axes
-        grid = grid_of(layer, axes)
-        stacked = 'T' in axes
-        shape = (target.source.frames,) * stacked + target.source.shape
-        region = (slice(target.frame, target.frame + 1),) * stacked
-        if target.plane is not None:
-            region += (slice(target.plane, target.plane + 1),)
-        several = len(applied.object_classes) > 1
-        for role, number, map_ in zip(roles, applied.object_classes, applied.saliency, strict=True):
-            marked = class_named(self._session.classes, number)
-            name = f'{target.source.name} saliency' + f' {marked.name}' * several
-            self._results.show_image(
-                role,
-                key,
-                name,
-                map_[np.newaxis] if stacked else map_,
-                grid,
-                colormap=saliency_colormap(marked.colour),
-                blending='translucent',
-                region=region or None,
-                shape=shape,
-            )
-        if key == self._session.current:
-            self.remember(applied)
-            self.applied.emit(applied)
+        """Show a result, and keep it if it is of what is in view."""
+        if self._layers.show(applied):
+            self._fresh.add(applied.target.place)
+            if applied.target.source.key == self._session.current:
+                self.remember(applied)
+                self.applied.emit(applied)
 
     def remember(self, applied: Applied) -> None:
         """Keep a result of what is in view, so that its blocks need not be computed again.
@@ -397,15 +335,6 @@ class Learner:
         others = [one for one in same if one.blocks != applied.blocks]
         small = applied.nbytes <= memory_budget(self._preferences()) // 4
         self.known = (*others[-1:], applied) if small else ()
-
-
-def readable(model: FlimModel, target: Target) -> bool:
-    """Whether the model can be applied to a target; a grey image will do for a model of RGB."""
-    source = target.source
-    if source.ndim != model.ndim:
-        return False
-    same = (source.rgb, source.channels) == (model.rgb, model.channels)
-    return same or (model.rgb and source.channels == 1)
 
 
 def _same(model: FlimModel, other: FlimModel | None) -> bool:

@@ -17,7 +17,7 @@ from superqt.utils import QSignalDebouncer
 from napari_flim.progress import Job, Progress, Result
 from napari_flim.session.running import Delivery, Request
 
-LOOK_MS = 10
+LOOK_MS = 4
 """How often the window looks for news from the thread, while a job runs."""
 
 PROGRESS_SECONDS = 0.05

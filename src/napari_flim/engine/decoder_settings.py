@@ -120,7 +120,18 @@ class DecoderSettings:
             raise DecoderError('The decoder manual has no weights; give one for each kernel.')
 
     def of_kernels(self, kept: Sequence[int]) -> DecoderSettings:
-        """The settings for a bank that holds only the named kernels of this one, in this order."""
+        """The settings for a bank that holds only the named kernels of this one, in this order.
+
+        Raises
+        ------
+        DecoderError
+            When there is no weight for one of them.
+        """
+        if self.weights and max(kept) >= len(self.weights):
+            raise DecoderError(
+                f'{len(self.weights)} weights were given, but kernel {max(kept)} is counted; '
+                'give one weight for each kernel of the decoded block.'
+            )
         numbers = {kernel: number for number, kernel in enumerate(kept)}
         return replace(
             self,

@@ -8,7 +8,7 @@ everything but the choice of patches (arXiv 2602.20845).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +38,9 @@ from napari_flim.engine.options import LearningOptions
 from napari_flim.errors import FlimWarning, LearningError, MarkerError
 from napari_flim.progress import Job, Progress, part_of
 
+Watch = Callable[[int, int, torch.Tensor], None]
+"""Takes an image from 0, a block from 1 (0 for the input) and channels (K, \\*S)."""
+
 
 def learn_encoder(
     inputs: Sequence[torch.Tensor],
@@ -47,6 +50,7 @@ def learn_encoder(
     *,
     start: Sequence[LearnedBlock] = (),
     statistics_markers: Sequence[MarkerSet] | None = None,
+    watch: Watch | None = None,
 ) -> Job[tuple[LearnedBlock, ...]]:
     """Learn the blocks of an encoder from the first (or the first not yet learned) to the last.
 
@@ -62,6 +66,9 @@ def learn_encoder(
         Blocks that stay as they are; learning goes on after them.
     statistics_markers : sequence of MarkerSet, optional
         Markers used only for the statistics of the normalisation (VISAPP24).
+    watch : callable, optional
+        Called with the number of the image from 0, the number of the block, and the channels of
+        every block that is encoded on the way (all but the last), for whoever needs them after.
 
     Yields
     ------
@@ -113,7 +120,9 @@ def learn_encoder(
             module = BlockModule(blocks[number - 1])
             for index, x in enumerate(features):
                 with torch.inference_mode():
-                    features[index] = module(x, overwrite=number > 1)
+                    features[index] = module(x, overwrite=number > 1 and watch is None)
+                if watch is not None:
+                    watch(index, number, features[index])
                 done += 1
                 yield Progress(f'block {number}: encoding image {index + 1}', done, total)
     return tuple(blocks)

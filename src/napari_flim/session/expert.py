@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from napari_flim.errors import FlimError
+from napari_flim.session.history import State
 from napari_flim.session.kernel_edits import KernelEdits, KernelName, edited_model
 from napari_flim.session.learned import BankChange, Learned
 from napari_flim.session.planning import changes_by, edits_after
@@ -47,7 +48,11 @@ def drop_unticked(session: Session) -> bool:
         return False
     name = f'dropping {count_words(len(edits.off), "kernel")}'
     kept = edits_after(edits, session.learned, len(learned.model.blocks))
-    session.change(name, replace(session.state, learned=learned, edits=kept))
+    chosen = session.settings.decoder
+    decoder = edited_model(session.learned.model, edits, chosen).decoder
+    decoder = replace(decoder, block=chosen.block, overrides=())
+    settings = replace(session.settings, decoder=decoder)
+    session.change(name, State(settings, learned, kept))
     return learned.kept < len(learned.model.blocks) and bool(learned.digest)
 
 

@@ -7,7 +7,7 @@ a job starts, so that docks open at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_flim.engine.image import Image
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.errors import FlimError
 from napari_flim.progress import Job, Progress
 from napari_flim.session.items import TrainingImage, digest_of
 from napari_flim.session.learned import BankChange, Learned, Origin
@@ -26,6 +27,7 @@ from napari_flim.session.sources import ImageSource
 if TYPE_CHECKING:
     import torch
 
+    from napari_flim.engine.learning import Watch
     from napari_flim.model import FlimModel
 
 LARGEST_PART = 0.7
@@ -58,8 +60,14 @@ class LearnRequest:
     changes: tuple[BankChange, ...]
 
 
-def learn(request: LearnRequest) -> Job[Learned]:
+def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
     """Learn blocks from everything that is painted.
+
+    Parameters
+    ----------
+    request : LearnRequest
+    watch : callable, optional
+        See `napari_flim.training.learn_model`.
 
     Yields
     ------
@@ -89,6 +97,7 @@ def learn(request: LearnRequest) -> Job[Learned]:
         decoder=replace(settings.decoder, block=block),
         options=settings.options,
         start=request.start,
+        watch=watch,
     )
     origins = tuple(
         Origin(one.source.key, one.frame, image.name)
@@ -130,8 +139,8 @@ class Target:
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
-    """What a model made of a target.
+class Encoded:
+    """Channels of the first blocks, or of all, for a target.
 
     Attributes
     ----------
@@ -142,10 +151,7 @@ class Applied:
     features : (C, \\*S) tensor
         What block 1 read.
     activations : tuple of (K, \\*S') tensors
-        Channels of every block.
-    saliency : (L, \\*S) float32 array in [0, 1]
-        One map for each object class; of a plane, S = (1, Y, X).
-    object_classes : tuple of int
+        Channels of every one of the blocks.
     offset : tuple of int
         First voxel of ``features`` in the image.
     """
@@ -155,8 +161,6 @@ class Applied:
     blocks: tuple[LearnedBlock, ...]
     features: torch.Tensor
     activations: tuple[torch.Tensor, ...]
-    saliency: NDArray[np.float32]
-    object_classes: tuple[int, ...]
     offset: tuple[int, ...]
 
     @property
@@ -169,8 +173,23 @@ class Applied:
         return self.target.place == target.place and self.transform == model.transform
 
 
+@dataclass(frozen=True, eq=False)
+class Applied(Encoded):
+    """What a model made of a target: channels of all its blocks, and saliency.
+
+    Attributes
+    ----------
+    saliency : (L, \\*S) float32 array in [0, 1]
+        One map for each object class; of a plane, S = (1, Y, X).
+    object_classes : tuple of int
+    """
+
+    saliency: NDArray[np.float32]
+    object_classes: tuple[int, ...]
+
+
 def apply(
-    model: FlimModel, target: Target, device: str = 'cpu', known: Sequence[Applied] = ()
+    model: FlimModel, target: Target, device: str = 'cpu', known: Sequence[Encoded] = ()
 ) -> Job[Applied]:
     """Saliency and the activation channels of every block of a target.
 
@@ -180,7 +199,7 @@ def apply(
     target : Target
     device : str
         Where torch computes.
-    known : sequence of Applied
+    known : sequence of Encoded
         Earlier results; blocks that are the same objects are not computed again.
 
     Yields
@@ -212,6 +231,68 @@ def apply(
         object_classes=tuple(model.object_classes),
         offset=offset,
     )
+
+
+def learn_and_apply(
+    request: LearnRequest,
+    target: Target | None,
+    seen: Callable[[FlimModel], FlimModel],
+    device: str = 'cpu',
+    known: Sequence[Encoded] = (),
+) -> Job[tuple[Learned, FlimModel, Applied | None]]:
+    """Learn, then apply at once to what is in view, reusing what learning computed of it.
+
+    Parameters
+    ----------
+    request : LearnRequest
+    target : Target, optional
+    seen : callable
+        The model as it is to be shown, with edits and decoder.
+    device : str
+    known : sequence of Encoded
+        See `apply`.
+
+    Returns
+    -------
+    learned : Learned
+    model : FlimModel
+        As it is shown.
+    applied : Applied, optional
+        None without a target, or if the model cannot be applied to it; that is found out again,
+        and said, when the target is asked for alone.
+    """
+    found: dict[int, torch.Tensor] = {}
+    places = [Target(one.source, one.frame).place for one in request.images]
+    index = places.index(target.place) if target and target.place in places else None
+
+    def watch(image: int, block: int, channels: torch.Tensor) -> None:
+        if image == index:
+            found[block] = channels
+
+    wanted = device == 'cpu' and index is not None
+    learned = yield from learn(request, watch if wanted else None)
+    model = seen(learned.model)
+    if target is None or not readable(model, target):
+        return learned, model, None
+    if found:
+        channels = tuple(found[block] for block in range(1, len(found)))
+        blocks = learned.model.blocks[: len(channels)]
+        offset = (0,) * target.source.ndim
+        fresh = Encoded(target, model.transform, blocks, found[0], channels, offset)
+        known = (fresh, *known)
+    try:
+        return learned, model, (yield from apply(model, target, device, known))
+    except FlimError:
+        return learned, model, None
+
+
+def readable(model: FlimModel, target: Target) -> bool:
+    """Whether the model can be applied to a target; a grey image will do for a model of RGB."""
+    source = target.source
+    if source.ndim != model.ndim:
+        return False
+    same = (source.rgb, source.channels) == (model.rgb, model.channels)
+    return same or (model.rgb and source.channels == 1)
 
 
 def _shared(mine: Sequence[LearnedBlock], wanted: Sequence[LearnedBlock]) -> int:

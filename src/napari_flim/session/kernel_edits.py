@@ -63,7 +63,7 @@ def next_weight(weight: float | None) -> float | None:
 
 
 def edited_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings) -> FlimModel:
-    """The model as the expert sees it: kernels off removed, weights set, decoder chosen.
+    """The model that the edits make: kernels off removed, weights set, decoder chosen.
 
     A kernel that is off leaves with the channel that the next block reads of it, so later blocks
     answer as if that channel were at its marker mean everywhere.
@@ -78,18 +78,47 @@ def edited_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings)
         off = edits.off_in(number)
         if off:
             blocks = drop_kernels(blocks, number, off)
-    decoded = decoder.block if 0 < decoder.block <= len(blocks) else len(blocks)
-    places = kept_places(len(model.blocks[decoded - 1].bank), edits.off_in(decoded))
+    chosen = _with_weights(model, edits, decoder)
+    decoded = chosen.block or len(blocks)
+    off = edits.off_in(decoded)
+    if off:
+        chosen = chosen.of_kernels(list(kept_places(len(model.blocks[decoded - 1].bank), off)))
+    return replace(model, blocks=blocks, decoder=chosen)
+
+
+def seen_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings) -> FlimModel:
+    """A model of the same saliency as `edited_model` that keeps the decoded block as it is.
+
+    Kernels of that block that are off get the weight 0 instead, so that all channels computed
+    before can be used again.
+
+    Raises
+    ------
+    KernelError
+        When every kernel of an earlier block is off.
+    """
+    chosen = _with_weights(model, edits, decoder)
+    decoded = chosen.block or len(model.blocks)
+    off = edits.off_in(decoded)
+    others = KernelEdits(frozenset(name for name in edits.off if name[0] != decoded))
+    by_hand = {kernel: weight for kernel, weight in chosen.overrides if kernel not in off}
+    weights = by_hand | dict.fromkeys(off, 0.0)
+    rest = edited_model(model, others, decoder)
+    return replace(rest, decoder=replace(chosen, overrides=tuple(sorted(weights.items()))))
+
+
+def _with_weights(
+    model: FlimModel, edits: KernelEdits, decoder: DecoderSettings
+) -> DecoderSettings:
+    """The decoder with weights set by hand; it reads the last block if its own does not exist."""
+    count = len(model.blocks)
+    decoded = decoder.block if 0 < decoder.block <= count else count
     overrides = tuple(
-        (places[kernel], weight)
+        (kernel, weight)
         for (block, kernel), weight in sorted(edits.weights.items())
-        if block == decoded and kernel in places
+        if block == decoded
     )
-    return replace(
-        model,
-        blocks=blocks,
-        decoder=replace(decoder, block=decoded % len(blocks), overrides=overrides),
-    )
+    return replace(decoder, block=decoded % count, overrides=overrides)
 
 
 def kept_places(count: int, off: Iterable[int]) -> dict[int, int]:

@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_flim.bridge.channel_layers import STRONGEST
 from napari_flim.bridge.controller import CONTROLLERS, Controller
-from napari_flim.bridge.learner import readable
+from napari_flim.session.jobs import readable
 from napari_flim.session.words import count_words, memory_words
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.parts import wrapped_label

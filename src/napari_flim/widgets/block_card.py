@@ -119,6 +119,7 @@ class BlockCard(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._number = number
         self._block: Block | None = None
+        self._content: CardContent | None = None
         self.fold = QToolButton()
         self.fold.setText(f'block {number}')
         self.fold.setCheckable(True)
@@ -141,6 +142,9 @@ class BlockCard(QFrame):
 
     def show_content(self, content: CardContent) -> None:
         """Show a block and its state; a value that is being typed stays."""
+        if content == self._content:
+            return
+        self._content = content
         block = content.block
         for field in self.fields.values():
             field.show_value(getattr(block, field.field))
@@ -160,6 +164,13 @@ class BlockCard(QFrame):
         if block != self._block:
             self._block = block
             self.show_error('')
+
+    def refuse(self, text: str) -> None:
+        """Say why a value was refused, and show the old one again."""
+        content, self._content = self._content, None
+        if content is not None:
+            self.show_content(content)
+        self.show_error(text)
 
     def show_error(self, text: str) -> None:
         """Say why a value was refused; nothing for an empty text."""

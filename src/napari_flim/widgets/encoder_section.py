@@ -169,8 +169,7 @@ class EncoderSection(QWidget):
         try:
             block = replace(blocks[number - 1], **{field: value})  # type: ignore[arg-type]
         except FlimError as error:
-            self._on_session_changed()
-            self.cards[number - 1].show_error(str(error))
+            self.cards[number - 1].refuse(str(error))
             return
         changed = with_block(settings, number, block)
         self._change(f'{LABELS[field]} of block {number}', changed, repeats=True)

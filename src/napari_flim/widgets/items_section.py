@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -131,6 +130,7 @@ class ItemRow(QWidget):
         self._controller = controller
         self._key = key
         self._layers: list[Labels] = []
+        self._readings: tuple[str, ...] = ()
         self.included = QCheckBox()
         self.included.setToolTip('Learn from this image')
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -170,8 +170,9 @@ class ItemRow(QWidget):
             self.included.setText(source.name if item.opened else f'{source.name} (closed)')
             self.included.setChecked(item.included)
         font = self.included.font()
-        font.setBold(current)
-        self.included.setFont(font)
+        if font.bold() != current:
+            font.setBold(current)
+            self.included.setFont(font)
         for widget, words in (
             (self.included, 'learn from'),
             (self.markers, 'marker layer of'),
@@ -195,24 +196,17 @@ class ItemRow(QWidget):
     def _show_markers(self, item: Item) -> None:
         self._layers = self._controller.items.fitting_markers(self._key)
         chosen = self._controller.items.marker_layer(self._key)
-        with signals_blocked(self.markers):
-            self.markers.clear()
-            self.markers.addItems([layer.name for layer in self._layers])
-            self.markers.addItem(NO_MARKERS)
-            index = self._layers.index(chosen) if chosen in self._layers else len(self._layers)
-            self.markers.setCurrentIndex(index)
+        index = self._layers.index(chosen) if chosen in self._layers else len(self._layers)
+        _fill(self.markers, [*(layer.name for layer in self._layers), NO_MARKERS], index)
         self.markers.setEnabled(item.opened)
 
     def _show_axes(self, item: Item) -> None:
         layer = self._controller.items.image_layer(self._key)
         source = item.source
         choices = (source.axes,) if layer is None else possible_axes(layer)
-        with signals_blocked(self.axes):
-            self.axes.clear()
-            for axes in choices:
-                words = axes_in_words(source.data.shape, axes)
-                self.axes.addItem(f'read as {words}', axes)
-            self.axes.setCurrentIndex(max(0, self.axes.findData(source.axes)))
+        self._readings = choices
+        words = [f'read as {axes_in_words(source.data.shape, axes)}' for axes in choices]
+        _fill(self.axes, words, choices.index(source.axes) if source.axes in choices else 0)
         self.axes.setVisible(len(choices) > 1)
 
     def _counts_in_colour(self, item: Item) -> str:
@@ -236,8 +230,8 @@ class ItemRow(QWidget):
         chosen = self._layers[index] if index < len(self._layers) else None
         self._controller.items.set_markers(self._key, chosen)
 
-    def _on_axes_activated(self, _index: int) -> None:
-        self._controller.items.set_axes(self._key, self.axes.currentData(Qt.ItemDataRole.UserRole))
+    def _on_axes_activated(self, index: int) -> None:
+        self._controller.items.set_axes(self._key, self._readings[index])
 
     def _on_view_clicked(self) -> None:
         self._controller.items.show_only(self._key)
@@ -247,3 +241,12 @@ class ItemRow(QWidget):
 
     def _on_new_markers_clicked(self) -> None:
         self._controller.items.new_markers(self._key)
+
+
+def _fill(combo: QComboBox, names: list[str], index: int) -> None:
+    """Offer these names; a list that stays as it is would be laid out again with every stroke."""
+    with signals_blocked(combo):
+        if [combo.itemText(place) for place in range(combo.count())] != names:
+            combo.clear()
+            combo.addItems(names)
+        combo.setCurrentIndex(index)

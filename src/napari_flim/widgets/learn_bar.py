@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -21,7 +21,9 @@ from napari_flim.widgets.parts import small_button, wrapped_label
 PATIENCE_MS = 400
 """Work that ends sooner is not worth a progress bar that flashes."""
 
+SHORT_MS = 30
 BAR_HEIGHT = 6
+USUAL_LINES = 3
 STEPS = 1000
 
 
@@ -56,14 +58,16 @@ class LearnBar(QWidget):
         self.progress.setAccessibleName('progress of learning')
         self.state = wrapped_label()
         self.state.setAccessibleName('state of learning')
+        # Room for the usual words, so that the dock is not laid out again with every stroke.
+        self.state.setMinimumHeight(USUAL_LINES * self.state.fontMetrics().lineSpacing())
+        self.state.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(PATIENCE_MS)
         self._patience.timeout.connect(self._on_patience_ended)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.timeout.connect(self._on_session_changed)
+        self._soon.timeout.connect(self._on_pause)
         below = QHBoxLayout()
         below.addWidget(self.live)
         below.addStretch(1)
@@ -77,20 +81,29 @@ class LearnBar(QWidget):
         layout.addWidget(self.state)
         heard = Connections(self)
         for name in ('items', 'classes', 'state', 'live', 'history', 'message'):
-            heard.hear(controller.session.events[name], self._soon.start)
+            heard.hear(controller.session.events[name], self._on_something_changed)
         heard.hear(controller.session.events['work'], self._on_work_changed)
         self._on_session_changed()
+
+    def _on_something_changed(self) -> None:
+        self._soon.start(0)
 
     def _on_work_changed(self) -> None:
         if self._controller.session.work is None:
             self._patience.stop()
-            if self._working:
-                self._working = False
-                self._soon.start()
+            self._working = False
+            self._on_something_changed()
         elif self._working:
             self._show_progress()
         elif not self._patience.isActive():
             self._patience.start()
+
+    def _on_pause(self) -> None:
+        """Say how things stand, but not in the middle of short work."""
+        if self._patience.isActive():
+            self._soon.start(SHORT_MS)
+        else:
+            self._on_session_changed()
 
     def _on_patience_ended(self) -> None:
         self._working = True

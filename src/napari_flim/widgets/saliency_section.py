@@ -108,9 +108,14 @@ class SaliencySection(QWidget):
                 if not control.hasFocus():
                     control.setValue(value)
             self.by_sum.setChecked(decoder.by_sum)
-        self._form.setRowVisible(self.ratio, decoder.name in WITH_RATIO)
-        self._form.setRowVisible(self.band, decoder.name in WITH_BAND)
-        self._form.setRowVisible(self.by_sum, decoder.name == 'mean')
+        self._show_row(self.ratio, decoder.name in WITH_RATIO)
+        self._show_row(self.band, decoder.name in WITH_BAND)
+        self._show_row(self.by_sum, decoder.name == 'mean')
+
+    def _show_row(self, control: QWidget, visible: bool) -> None:
+        """Show or hide a row; a row that stays as it is would lay out the whole dock again."""
+        if self._form.isRowVisible(control) != visible:
+            self._form.setRowVisible(control, visible)
 
     def _show_blocks(self, count: int, chosen: int) -> None:
         if self.block.count() != count + 1:
@@ -121,8 +126,8 @@ class SaliencySection(QWidget):
         self.block.setCurrentIndex(chosen)
 
     def _on_results_changed(self) -> None:
-        layers = self._controller.saliency_layers()
-        self._form.setRowVisible(self.opacity, bool(layers))
+        layers = self._controller.saliency.of_item(self._controller.session.current)
+        self._show_row(self.opacity, bool(layers))
         if layers and not self.opacity.isSliderDown():
             with signals_blocked(self.opacity):
                 self.opacity.setValue(round(PERCENT * layers[0].opacity))
@@ -143,7 +148,7 @@ class SaliencySection(QWidget):
         self._change('changing the comparison', by_sum=checked)
 
     def _on_opacity_changed(self, value: int) -> None:
-        for layer in self._controller.saliency_layers():
+        for layer in self._controller.saliency.of_item(self._controller.session.current):
             layer.opacity = value / PERCENT
 
     def _change(self, words: str, **values: Any) -> None:

@@ -15,6 +15,7 @@ from napari_flim.widgets.items_section import ItemsSection
 from napari_flim.widgets.learn_bar import LearnBar
 from napari_flim.widgets.model_section import ModelSection
 from napari_flim.widgets.parts import Section, scrolling, wrapped_label
+from napari_flim.widgets.quiet import Quiet
 from napari_flim.widgets.recovery_bar import RecoveryBar
 from napari_flim.widgets.saliency_section import SaliencySection
 
@@ -60,6 +61,7 @@ class TrainDock(QWidget):
             'model': Section('6 Model and session', self.model, opened=False),
             'keys': Section('Keys', wrapped_label(_keys_in_words()), opened=False),
         }
+        self._quiet = Quiet(self, controller.session)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(RecoveryBar(controller))
