@@ -18,7 +18,7 @@ from napari_flim.errors import FlimError, ImageError
 from napari_flim.progress import finish
 from napari_flim.session.classes import FIRST_CLASSES
 from napari_flim.session.items import digest_of, training_images
-from napari_flim.session.jobs import LearnRequest, Target, apply, learn, slab
+from napari_flim.session.jobs import LearnRequest, Target, apply, learn, learn_and_apply, slab
 from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import Origin
 from napari_flim.session.settings import Settings
@@ -270,3 +270,25 @@ def test_nothing_is_done_before_the_first_step(item, learned) -> None:
     job = apply(learned.model, Target(source))
     assert next(job).stage == 'preparing'
     job.close()
+
+
+def test_learning_and_applying_together_is_the_same_as_one_after_the_other(item, learned) -> None:
+    request = request_of([item], learned.settings)
+    target = Target(item.source)
+    together, model, applied = finish(learn_and_apply(request, target, lambda made: made))
+    alone = finish(apply(together.model, target))
+    assert model is together.model
+    np.testing.assert_array_equal(applied.saliency, alone.saliency)
+    for mine, theirs in zip(applied.activations, alone.activations, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_a_model_whose_decoder_cannot_work_is_not_lost(item, learned) -> None:
+    def without_objects(model):
+        kernels = range(len(model.blocks[-1].bank))
+        return model.with_decoder('label', overrides=tuple((k, -1.0) for k in kernels))
+
+    request = request_of([item], learned.settings)
+    made, _, applied = finish(learn_and_apply(request, Target(item.source), without_objects))
+    assert applied is None
+    assert len(made.model.blocks) == 2

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.kernels import drop_kernels
 from napari_flim.errors import KernelError
-from napari_flim.session.kernel_edits import KernelEdits, edited_model, kept_places, next_weight
+from napari_flim.session.kernel_edits import (
+    KernelEdits,
+    edited_model,
+    kept_places,
+    next_weight,
+    seen_model,
+)
 
 LABEL = DecoderSettings('label')
 
@@ -103,3 +109,17 @@ def test_a_decoder_of_a_block_that_was_not_learned_reads_the_last_one(learned) -
     for block in (0, 3, 7):
         decoder = edited_model(learned.model, KernelEdits(), replace(LABEL, block=block)).decoder
         assert decoder == LABEL
+
+
+@pytest.mark.parametrize('decoder', ['mean', 'label', 'tristate', 'attention', 'probability'])
+@pytest.mark.parametrize('block', [1, 2])
+def test_what_is_seen_has_the_saliency_of_what_is_saved(learned, scene, decoder, block) -> None:
+    model = learned.model
+    classes = model.blocks[block - 1].bank.classes
+    commonest = int(np.flatnonzero(classes == np.bincount(classes).argmax())[0])
+    edits = KernelEdits(off=frozenset({(block, commonest)})).weighted([(block, 2)], -1.0)
+    chosen = DecoderSettings(decoder, block)
+    seen, saved = (made(model, edits, chosen) for made in (seen_model, edited_model))
+    # A convolution with one kernel less may add in another order.
+    np.testing.assert_allclose(seen.saliency(scene.image), saved.saliency(scene.image), atol=1e-6)
+    assert seen.blocks[block - 1] is model.blocks[block - 1]

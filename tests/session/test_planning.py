@@ -13,6 +13,7 @@ from napari_flim.session.expert import drop_unticked, invert_kernels, switch_ker
 from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import BankChange
 from napari_flim.session.planning import (
+    block_problem,
     edits_after,
     kept_blocks,
     plan_all,
@@ -131,7 +132,7 @@ def test_a_block_waits_for_those_before_it(fresh, session, stroke) -> None:
     with pytest.raises(LearningError, match='Block 1 is not learned yet; learn it before block 3'):
         plan_block(missing, 3)
     stroke(session)
-    with pytest.raises(LearningError, match='Block 1 is stale; learn it before block 2'):
+    with pytest.raises(LearningError, match='Block 1 has changed since it was learned; learn'):
         plan_block(session, 2)
     assert plan_block(session, 1).start == ()
 
@@ -227,3 +228,20 @@ def test_weights_set_by_hand_follow_their_kernels(session, learned, carry_out, s
     stroke(session)
     carry_out(session, plan_all(session))
     assert session.edits == KernelEdits(weights={(1, 2): -1.0})
+
+
+@pytest.mark.parametrize(
+    ('states', 'number', 'words'),
+    [
+        (('missing', 'missing'), 1, ''),
+        (('missing', 'missing'), 2, 'Block 1 is not learned yet; learn it before block 2.'),
+        (('kept', 'stale', 'stale'), 2, ''),
+        (
+            ('kept', 'stale', 'stale'),
+            3,
+            'Block 2 has changed since it was learned; learn it before block 3.',
+        ),
+    ],
+)
+def test_a_block_says_which_one_to_learn_first(states, number: int, words: str) -> None:
+    assert block_problem(states, number) == words

@@ -15,7 +15,6 @@ from napari_flim.session.words import (
     STATE_WORDS,
     block_words,
     field_words,
-    learn_block_problem,
     learn_words,
     marked_words,
     memory_words,
@@ -110,19 +109,6 @@ def test_a_block_is_one_line() -> None:
 def test_every_state_has_a_sign_and_a_word_of_its_own() -> None:
     signs, words = zip(*(text.split(' ', 1) for text in STATE_WORDS.values()), strict=True)
     assert len(set(signs)) == len(set(words)) == 4
-
-
-@pytest.mark.parametrize(
-    ('states', 'number', 'words'),
-    [
-        (('missing', 'missing'), 1, ''),
-        (('missing', 'missing'), 2, 'Learn block 1 first.'),
-        (('kept', 'stale', 'stale'), 2, ''),
-        (('kept', 'stale', 'stale'), 3, 'Learn block 2 first.'),
-    ],
-)
-def test_a_block_says_which_one_to_learn_first(states, number: int, words: str) -> None:
-    assert learn_block_problem(states, number) == words
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.bridge.layer_axes import finest
-from napari_flim.bridge.layer_grids import Grid, channel_grid, grid_of, move_to
+from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of, move_to
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import LINK
@@ -172,7 +172,7 @@ class ChannelLayers:
         else:
             grid = channel_grid(layer, source.axes, stride)
         if 'T' in source.axes:
-            grid = _at(grid, len(grid['scale']) - source.ndim - 1, target.frame)
+            grid = at_frame(grid, len(grid['scale']) - source.ndim - 1, target.frame)
         return grid
 
     def _on_learner_applied(self, applied: Applied) -> None:
@@ -206,13 +206,6 @@ class ChannelLayers:
 
     def _on_job_failed(self, error: Exception) -> None:
         self._session.message = Message(str(error), error=True)
-
-
-def _at(grid: Grid, axis: int, frame: int) -> Grid:
-    """The grid with its axis of images beginning at one of them."""
-    translate = np.array(grid['translate'], dtype=float)
-    translate[axis] += frame * np.asarray(grid['scale'])[axis]
-    return {**grid, 'translate': translate}
 
 
 def _existing(learned: Learned | None, block: int, kernels: Sequence[int]) -> list[int]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_flim.bridge.layer_grids import Grid, channel_grid, grid_of
+from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of
 from napari_flim.bridge.preferences import Preferences, on_device
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.progress import Job, Progress
@@ -223,6 +223,5 @@ def _placed(
     if 'T' in source.axes:
         axis = data.ndim - source.ndim
         data = np.expand_dims(data, axis)
-        grid['translate'] = np.array(grid['translate'], dtype=float)
-        grid['translate'][axis] += target.frame * grid['scale'][axis]
+        grid = at_frame(grid, axis, target.frame)
     return data, grid

@@ -84,6 +84,13 @@ def channel_grid(layer: Image, axes: str, stride: Sequence[int]) -> Grid:
     }
 
 
+def at_frame(grid: Grid, axis: int, frame: int) -> Grid:
+    """The grid of one image of a stack: its axis of images begins there."""
+    translate = np.array(grid['translate'], dtype=np.float64)
+    translate[axis] += frame * np.asarray(grid['scale'])[axis]
+    return {**grid, 'translate': translate}
+
+
 def world_of(layer: Image, axes: str, voxel: Sequence[float]) -> tuple[float, ...]:
     """World coordinates of a voxel given on the marker axes of an image.
 

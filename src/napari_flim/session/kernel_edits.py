@@ -90,7 +90,7 @@ def seen_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings) -
     """A model of the same saliency as `edited_model` that keeps the decoded block as it is.
 
     Kernels of that block that are off get the weight 0 instead, so that all channels computed
-    before can be used again.
+    before can be used again. The saliency may differ in the last bits of a float32.
 
     Raises
     ------

@@ -50,14 +50,25 @@ def plan_block(session: Session, number: int) -> LearnRequest:
     LearningError
         When a block before it is not learned, has changed since, or cannot read the images.
     """
-    states = session.block_states()
-    for before, state in enumerate(states[: number - 1], start=1):
-        if state in ('missing', 'stale'):
-            raise LearningError(
-                f'Block {before} is {"not learned yet" if state == "missing" else "stale"}; '
-                f'learn it before block {number}.'
-            )
+    problem = block_problem(session.block_states(), number)
+    if problem:
+        raise LearningError(problem)
     return _request(session, number - 1, number)
+
+
+def block_problem(states: Sequence[BlockState], number: int) -> str:
+    """Why a block, counted from 1, cannot be learned alone; empty if it can.
+
+    Examples
+    --------
+    >>> block_problem(('learned', 'stale', 'stale'), 3)
+    'Block 2 has changed since it was learned; learn it before block 3.'
+    """
+    words = {'missing': 'is not learned yet', 'stale': 'has changed since it was learned'}
+    for before, state in enumerate(states[: number - 1], start=1):
+        if state in words:
+            return f'Block {before} {words[state]}; learn it before block {number}.'
+    return ''
 
 
 def wants_live(session: Session, states: Sequence[BlockState]) -> bool:

@@ -82,12 +82,16 @@ def with_block_moved(settings: Settings, number: int, to: int) -> Settings:
     return _with_blocks(settings, blocks)
 
 
-def _with_blocks(settings: Settings, blocks: list[Block]) -> Settings:
-    architecture = replace(settings.architecture, blocks=tuple(blocks))
+def with_architecture(settings: Settings, architecture: Architecture) -> Settings:
+    """The settings with other blocks; the decoder reads the last one if its own is gone."""
     decoder = settings.decoder
-    if decoder.block > len(blocks):
+    if decoder.block > len(architecture):
         decoder = replace(decoder, block=0)
     return replace(settings, architecture=architecture, decoder=decoder)
+
+
+def _with_blocks(settings: Settings, blocks: list[Block]) -> Settings:
+    return with_architecture(settings, replace(settings.architecture, blocks=tuple(blocks)))
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:

@@ -126,20 +126,6 @@ STATE_WORDS: dict[BlockState, str] = {
 """State of a block: a sign of its own shape, and a word."""
 
 
-def learn_block_problem(states: Sequence[BlockState], number: int) -> str:
-    """Why a block, counted from 1, cannot be learned alone; empty if it can.
-
-    Examples
-    --------
-    >>> learn_block_problem(('learned', 'stale', 'stale'), 3)
-    'Learn block 2 first.'
-    """
-    for before, state in enumerate(states[: number - 1], start=1):
-        if state in ('missing', 'stale'):
-            return f'Learn block {before} first.'
-    return ''
-
-
 def memory_words(needed: int) -> str:
     """Bytes in words.
 

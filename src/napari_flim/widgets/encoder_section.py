@@ -11,19 +11,21 @@ from typing import TypeVar
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import Controller
-from napari_flim.engine.architecture import PRESETS, Architecture
+from napari_flim.engine.architecture import PRESETS
 from napari_flim.errors import FlimError
 from napari_flim.session.learned import BlockState
+from napari_flim.session.planning import block_problem
 from napari_flim.session.problems import bytes_needed
 from napari_flim.session.session import Message
 from napari_flim.session.settings import (
     Settings,
+    with_architecture,
     with_block,
     with_block_moved,
     with_new_block,
     without_block,
 )
-from napari_flim.session.words import field_words, learn_block_problem, memory_words
+from napari_flim.session.words import field_words, memory_words
 from napari_flim.widgets.block_card import LABELS, BlockCard, CardContent
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import ChoiceField, Option
@@ -108,7 +110,7 @@ class EncoderSection(QWidget):
         states = self._session.block_states()
         problems = self._controller.learner.problems()
         for number, card in enumerate(self.cards, start=1):
-            obstacle = problems[0] if problems else learn_block_problem(states, number)
+            obstacle = problems[0] if problems else block_problem(states, number)
             card.show_content(self._content(number, states[number - 1], obstacle))
 
     def _content(self, number: int, state: BlockState, obstacle: str) -> CardContent:
@@ -153,15 +155,11 @@ class EncoderSection(QWidget):
 
     def _on_preset_edited(self, _field: str, name: str) -> None:
         if name != CUSTOM:
-            self._change('choice of encoder', self._with(PRESETS[name]), repeats=True)
-
-    def _with(self, architecture: Architecture) -> Settings:
-        """The settings with other blocks; the decoder reads the last if its own is gone."""
-        settings = self._session.settings
-        decoder = settings.decoder
-        if decoder.block > len(architecture):
-            decoder = replace(decoder, block=0)
-        return replace(settings, architecture=architecture, decoder=decoder)
+            self._change(
+                'choice of encoder',
+                with_architecture(self._session.settings, PRESETS[name]),
+                repeats=True,
+            )
 
     def _on_block_edited(self, number: int, field: str, value: object) -> None:
         settings = self._session.settings
@@ -205,7 +203,7 @@ class EncoderSection(QWidget):
 
         architecture = self._told(partial(read_architecture, path), f'Blocks taken from {path}.')
         if architecture is not None:
-            self._change('open arch.json', self._with(architecture))
+            self._change('open arch.json', with_architecture(self._session.settings, architecture))
 
     def save_architecture(self, path: str) -> None:
         """Write the blocks as an `arch.json`; what is wrong with them becomes the message."""
