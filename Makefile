@@ -39,13 +39,17 @@ layers: $(STAMP) ## Check which package may import which
 manifest: $(STAMP) ## Check what napari reads about the plugin
 	$(BIN)/npe2 validate src/napari_flim/napari.yaml
 
-bench: $(STAMP) ## Measure speed, memory and accuracy
+bench: $(STAMP) ## Measure speed, memory, waiting in napari, and accuracy
+	@tools/system-packages.sh
 	$(BIN)/python benchmarks/speed.py
+	$(VIRTUAL_DISPLAY) $(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/accuracy.py
 
 pictures: $(STAMP) ## Draw the pictures of the docs again
 	$(BIN)/napari-flim demo --no-window --out $(PICTURES)
 	cp $(addprefix $(PICTURES)/,coins.png tissue.png beads.png) docs/images/
+	@tools/system-packages.sh
+	$(VIRTUAL_DISPLAY) $(BIN)/python tools/pictures.py docs/images
 
 clean: ## Remove the environment and everything generated
 	rm -rf .venv build dist $(PICTURES) .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
