@@ -20,7 +20,7 @@ from qtpy.QtCore import QObject
 
 from napari_flim.bridge.workers import QtDebouncer, WorkerRunner
 from napari_flim.errors import EngineError, FlimError, FlimWarning, LearningError
-from napari_flim.progress import Progress
+from napari_flim.progress import Job, Progress
 from napari_flim.session.running import InlineRunner
 
 
@@ -493,3 +493,37 @@ def test_importing_the_workers_leaves_torch_alone() -> None:
     )
     ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == 'False'
+
+
+class Visual:
+    """Garbage that only the cyclic collector finds, and that notes where it was freed."""
+
+    def __init__(self, freed_in: list[str]) -> None:
+        self.itself = self
+        self._freed_in = freed_in
+
+    def __del__(self) -> None:
+        self._freed_in.append(threading.current_thread().name)
+
+
+def test_what_the_window_dropped_is_never_freed_in_the_thread_of_a_job(
+    qtbot: QtBot, owner: QObject
+) -> None:
+    freed_in: list[str] = []
+    dropped = threading.Event()
+
+    def allocate() -> Job[int]:
+        yield Progress('waiting', 0, 1)
+        dropped.wait(5)
+        return sum(len([{}, {}]) for _ in range(100_000) if [[]])
+
+    runner = WorkerRunner(owner)
+    done: list[int] = []
+    runner.submit(allocate(), done=done.append, failed=pytest.fail)
+    assert not gc.isenabled()
+    Visual(freed_in)
+    dropped.set()
+    qtbot.waitUntil(lambda: bool(done), timeout=10_000)
+    assert gc.isenabled()
+    gc.collect()
+    assert freed_in == [threading.main_thread().name]

@@ -62,7 +62,8 @@ def open_model(controller: Controller, path: Path | str) -> bool:
         by_hand = {(model.decoded_block, kernel): w for kernel, w in model.decoder.overrides}
         settings = Settings(
             architecture=model.architecture,
-            transform=model.transform,
+            transform=replace(model.transform, ranges=None),
+            fixed_ranges=model.transform.ranges is not None,
             decoder=replace(model.decoder, overrides=()),
             options=session.settings.options,
         )

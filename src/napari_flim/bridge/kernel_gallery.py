@@ -136,7 +136,7 @@ class KernelGallery:
             target=whole if here else view,
             plane=view.plane,
             block=self.block,
-            sources={item.source.key: item.source for item in self._session.items},
+            sources={item.source.key: item.source for item in self._session.items if item.opened},
             strokes=self._strokes(view.source.key, view.frame),
             truth=self._truth(view.frame),
             known=known,

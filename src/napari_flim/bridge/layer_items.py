@@ -226,13 +226,13 @@ class LayerItems:
         self._session.remove_item(key)
         self.debouncer.call()
 
-    def set_markers(self, key: str, markers: Labels | None) -> None:
-        """Use another marker layer for an item, or none."""
+    def set_markers(self, key: str, markers: Labels | None, *, recolour: bool = False) -> None:
+        """Use another marker layer for an item, or none; show it in the colours of the classes."""
         pair = self._pairs[key]
         self._listen_to_markers(pair.markers, False)
         pair.markers, pair.markers_changed, pair.planes = markers, True, None
         self._listen_to_markers(markers, True)
-        if markers is not None:
+        if markers is not None and recolour:
             markers.colormap = class_colormap(self._session.classes)
         self.settle()
 
@@ -426,7 +426,8 @@ def _with_image(item: Item, layer: Image) -> Item:
         source = image_source(layer)
     same = source.data is item.source.data
     source = replace(source, revision=item.source.revision + (not same))
-    if same and source.name == item.source.name and source.spacing == item.source.spacing:
+    same_place = (source.spacing, source.unit) == (item.source.spacing, item.source.unit)
+    if same and source.name == item.source.name and same_place:
         return item
     fitting = (source.frames, source.shape) == (item.source.frames, item.source.shape)
     return replace(item, source=source, strokes=item.strokes if fitting else {})

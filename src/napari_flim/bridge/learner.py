@@ -31,8 +31,9 @@ from napari_flim.session.jobs import (
 from napari_flim.session.kernel_edits import KernelEdits, seen_model
 from napari_flim.session.learned import Learned
 from napari_flim.session.planning import edits_after, plan_all, plan_block, plan_live, wants_live
-from napari_flim.session.problems import problems
+from napari_flim.session.problems import bytes_needed, problems
 from napari_flim.session.session import LIVE_LEARNING, Message, Session
+from napari_flim.session.words import memory_words
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -144,7 +145,7 @@ class Learner:
         self._runner.submit(
             on_device(self._preferences(), job),
             done=self._on_job_applied,
-            failed=self._on_job_failed,
+            failed=partial(self._on_target_failed, target),
             progressed=self._on_job_progressed,
             stopped=self._on_job_stopped,
         )
@@ -251,9 +252,22 @@ class Learner:
         for target in wanted:
             whole = replace(target, plane=None)
             done = {target.place, whole.place} & self._fresh
-            if not done and readable(self._shown, target):
+            if not done and readable(self._shown, target) and self._fits_memory(target):
                 return target
         return None
+
+    def _fits_memory(self, target: Target) -> bool:
+        """Whether a target may be held in memory; says so once if it may not."""
+        needed = bytes_needed(self._session.settings, target.source)
+        if needed <= memory_budget(self._preferences()):
+            return True
+        self._fresh.add(target.place)
+        self._session.message = Message(
+            f'{target.source.name} needs about {memory_words(needed)} of memory, which is over the '
+            'budget in the preferences of the plugin; its saliency is not computed.',
+            error=True,
+        )
+        return False
 
     def _on_job_learned(self, outcome: Outcome, edits: KernelEdits, name: str, live: bool) -> None:
         learned, self._shown, applied = outcome
@@ -290,6 +304,12 @@ class Learner:
         self._session.work = None
         self._session.message = Message(str(error), error=True)
 
+    def _on_target_failed(self, target: Target, error: Exception) -> None:
+        """Say so, and go on with the others; this one is tried again with another model."""
+        self._fresh.add(target.place)
+        self._on_job_failed(error)
+        self.show_rest()
+
     def _on_learning_failed(self, error: Exception) -> None:
         self._learning = False
         self._on_job_failed(error)
@@ -305,6 +325,8 @@ class Learner:
         """Nothing is learned any more: take away the saliency of what was."""
         self._shown, self._fresh, self.known = None, set(), ()
         self._layers.remove_all()
+        if not self._learning:
+            self._runner.cancel()
 
     def _on_job_progressed(self, step: Progress) -> None:
         self._session.work = step

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.bridge.layer_axes import marker_shape
+from napari_flim.bridge.layer_axes import finest, marker_shape
 from napari_flim.bridge.layer_grids import grid_of
 from napari_flim.errors import MarkerError
 from napari_flim.session.classes import LARGEST_LABEL, Classes
@@ -91,6 +91,8 @@ def link_of(layer: Layer) -> Mapping[str, Any]:
 
 def fits(marker_layer: Labels, image_layer: Image, axes: str) -> bool:
     """Whether the markers have one voxel for each of the image."""
+    if finest(image_layer).ndim != len(axes):
+        return False
     shape = marker_shape(image_layer, axes)
     return not marker_layer.multiscale and tuple(marker_layer.data.shape) == shape
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -20,8 +21,46 @@ from napari_flim.session.running import Delivery, Request
 LOOK_MS = 4
 """How often the window looks for news from the thread, while a job runs."""
 
+MOST_YOUNG = 20_000
+"""Objects after which the window collects while a job runs; a few milliseconds of work."""
+
 PROGRESS_SECONDS = 0.05
 """Least time between two deliveries of progress: more often than that no one can read it."""
+
+
+class Collection:
+    """Python's cyclic collector, kept out of the threads of jobs.
+
+    It runs in whatever thread happens to allocate. What it finds may be visuals of a layer that was
+    just removed, or widgets: freed beside the window's thread, they tear the canvas down with a
+    segmentation fault at its next drawing. So it rests while jobs run, and the window collects.
+    """
+
+    def __init__(self) -> None:
+        self._jobs = 0
+        self._was_enabled = True
+
+    def rest(self) -> None:
+        """A job begins; called in the window's thread."""
+        if not self._jobs:
+            self._was_enabled = gc.isenabled()
+            gc.disable()
+        self._jobs += 1
+
+    def catch_up(self) -> None:
+        """Collect what is young, if there is much of it; called in the window's thread."""
+        if self._was_enabled and gc.get_count()[0] > MOST_YOUNG:
+            gc.collect(0)
+
+    def resume(self) -> None:
+        """A job has ended."""
+        self._jobs -= 1
+        if not self._jobs and self._was_enabled:
+            gc.enable()
+
+
+COLLECTION = Collection()
+"""One for the process, as the collector itself."""
 
 
 def always() -> bool:
@@ -102,6 +141,7 @@ class WorkerRunner:
         if flight is not None:
             flight.stop()
             flight.wait(wait_seconds)
+            flight.abandon()
         self._thread.shutdown(wait=False)
 
     def _replace(self, request: Request[Any] | None) -> None:
@@ -115,6 +155,7 @@ class WorkerRunner:
     def _start_waiting(self) -> None:
         if self._waiting is not None:
             request, self._waiting = self._waiting, None
+            COLLECTION.rest()
             self._flight = _Flight(request, self._thread)
             self._timer.start()
 
@@ -125,6 +166,7 @@ class WorkerRunner:
         if flight is None:
             self._timer.stop()
             return
+        COLLECTION.catch_up()
         has_ended = flight.has_ended
         flight.report(at_once=has_ended)
         # A callback may have let the window look for news, or have shut the runner down.
@@ -134,11 +176,16 @@ class WorkerRunner:
     def _land(self, flight: _Flight) -> None:
         """Deliver what came of a job, and start the one that waits."""
         self._flight = None
+        COLLECTION.resume()
         try:
             flight.deliver()
         finally:
             if self._flight is None:
                 self._start_waiting()
+
+
+def _on_job_abandoned(_delivery: Future[Delivery]) -> None:
+    COLLECTION.resume()
 
 
 def _on_parent_destroyed(runner: WorkerRunner, _parent: QObject | None = None) -> None:
@@ -170,6 +217,10 @@ class _Flight:
     def wait(self, seconds: float) -> None:
         """Wait for the thread, at most so long."""
         wait([self._delivery], timeout=seconds)
+
+    def abandon(self) -> None:
+        """Nobody looks for news any more."""
+        self._delivery.add_done_callback(_on_job_abandoned)
 
     def report(self, at_once: bool) -> None:
         """Pass on the latest step if it is new and, unless at once, some time has gone by."""

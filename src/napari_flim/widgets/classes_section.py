@@ -181,6 +181,12 @@ class ClassRow(QWidget):
 
     def _on_remove_triggered(self) -> None:
         session = self._controller.session
+        if any(self._class.label in item.counts for item in session.items):
+            session.message = Message(
+                f'{self._class.name} is painted; erase its strokes first, or make it background.',
+                error=True,
+            )
+            return
         try:
             session.classes = without(session.classes, self._class.label)
         except FlimError as error:

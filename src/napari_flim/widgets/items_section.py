@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import (
@@ -19,7 +20,7 @@ from superqt.utils import signals_blocked
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.bridge.layer_axes import possible_axes
-from napari_flim.errors import FlimError
+from napari_flim.errors import FlimError, ImageError
 from napari_flim.session.items import Item
 from napari_flim.session.session import Message
 from napari_flim.session.sources import axes_in_words
@@ -203,7 +204,10 @@ class ItemRow(QWidget):
     def _show_axes(self, item: Item) -> None:
         layer = self._controller.items.image_layer(self._key)
         source = item.source
-        choices = (source.axes,) if layer is None else possible_axes(layer)
+        try:
+            choices = (source.axes,) if layer is None else possible_axes(layer)
+        except ImageError:
+            choices = (source.axes,)
         self._readings = choices
         words = [f'read as {axes_in_words(source.data.shape, axes)}' for axes in choices]
         _fill(self.axes, words, choices.index(source.axes) if source.axes in choices else 0)
@@ -219,7 +223,7 @@ class ItemRow(QWidget):
             if one is not None:
                 red, green, blue = (round(255 * part) for part in one.colour)
                 dot = f'<span style="color: rgb({red}, {green}, {blue})">●</span>'
-                parts.append(f'{dot}&nbsp;{one.name}&nbsp;{count}')
+                parts.append(f'{dot}&nbsp;{escape(one.name)}:&nbsp;{count}')
         return ' '.join(parts)
 
     def _on_included_toggled(self, included: bool) -> None:
@@ -228,7 +232,7 @@ class ItemRow(QWidget):
 
     def _on_markers_activated(self, index: int) -> None:
         chosen = self._layers[index] if index < len(self._layers) else None
-        self._controller.items.set_markers(self._key, chosen)
+        self._controller.items.set_markers(self._key, chosen, recolour=True)
 
     def _on_axes_activated(self, index: int) -> None:
         self._controller.items.set_axes(self._key, self._readings[index])

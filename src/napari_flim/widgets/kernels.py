@@ -64,7 +64,7 @@ class KernelsDock(QWidget):
         super().__init__(parent)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.grid = KernelGrid(CONTROLLERS.of(viewer))
+        self.grid = KernelGrid(CONTROLLERS.of(viewer, dock=self))
         layout.addWidget(self.grid)
 
 
