@@ -22,6 +22,7 @@ from napari_flim.bridge.marker_layers import (
 )
 from napari_flim.errors import FlimError, ImageError, MarkerError
 from napari_flim.session.items import Item
+from napari_flim.session.saving import AbsentArray
 from napari_flim.session.session import Message, Session
 
 if TYPE_CHECKING:
@@ -205,7 +206,13 @@ class LayerItems:
         for item in self._session.items:
             before = item.source
             same = (before.name, before.data.shape) == (source.name, source.data.shape)
-            if same and not item.opened:
+            # Many images are called "Image": only one from the same place, or one that an opened
+            # session waits for by its name, is the same.
+            origin = (before.path, before.sample) == (source.path, source.sample)
+            known = source.path is not None or source.sample is not None
+            awaited = isinstance(before.data, AbsentArray)
+            found = before.data is source.data or (origin and known) or awaited
+            if same and found and not item.opened:
                 return item
         return None
 

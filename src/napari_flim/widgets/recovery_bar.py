@@ -45,7 +45,8 @@ class RecoveryBar(QWidget):
         self._on_items_changed()
 
     def _on_items_changed(self) -> None:
-        offered = bool(self._left) and not self._controller.session.items
+        begun = any(item.strokes for item in self._controller.session.items)
+        offered = bool(self._left) and not begun
         self.setVisible(offered)
         if offered:
             self.label.setText(f'Not saved last time: {self._left[0].words}')
