@@ -34,6 +34,10 @@ class DecoderError(FlimError, ValueError):
     """A decoder does not exist or cannot work on these channels."""
 
 
+class DelineationError(FlimError, ValueError):
+    """Objects cannot be delineated: features, seeds, mask or settings do not fit."""
+
+
 class EvaluationError(FlimError, ValueError):
     """Predictions and truth cannot be compared."""
 
