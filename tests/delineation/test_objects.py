@@ -12,9 +12,10 @@ from napari_flim.delineation.objects import (
     ObjectSettings,
     above_threshold,
     class_map,
+    opened,
     separate_objects,
 )
-from napari_flim.errors import DecoderError
+from napari_flim.errors import DelineationError
 
 EVERYTHING = ObjectSettings(threshold=0.5, smallest=0, fill_holes=False)
 
@@ -185,8 +186,109 @@ def test_touching_objects_of_different_classes_stay_apart():
         {'threshold': float('nan')},
         {'smallest': -1},
         {'smallest': 2.5},
+        {'fill_holes': 1},
+        {'rule': 'best'},
+        {'percentile': 101},
+        {'scale': 0},
+        {'opening': -1},
+        {'closing': float('inf')},
     ],
 )
 def test_impossible_settings_give_a_clear_error(options):
-    with pytest.raises(DecoderError, match='expected a'):
+    with pytest.raises(DelineationError, match='expected a'):
         ObjectSettings(**options)
+
+
+def test_a_found_threshold_is_scaled_and_a_given_one_is_not():
+    rng = np.random.default_rng(1)
+    saliency = rng.random((20, 20))
+    found = threshold_otsu(saliency)
+    np.testing.assert_array_equal(
+        above_threshold(saliency, ObjectSettings(scale=1.2)), saliency > 1.2 * found
+    )
+    np.testing.assert_array_equal(
+        above_threshold(saliency, ObjectSettings(0.5, scale=1.2)), saliency > 0.5
+    )
+
+
+def test_a_percentile_leaves_its_share_of_voxels_salient():
+    saliency = np.arange(100.0).reshape(10, 10) / 100
+    settings = ObjectSettings(rule='percentile', percentile=90)
+    assert above_threshold(saliency, settings).sum() == 10
+
+
+def test_each_component_is_cut_at_its_own_threshold():
+    saliency = np.zeros((12, 40))
+    saliency[2:10, 2:10], saliency[4:8, 4:8] = 0.5, 0.6
+    saliency[2:10, 20:28], saliency[4:8, 22:26] = 0.9, 1.0
+    whole = above_threshold(saliency)
+    assert whole.sum() == 2 * 64
+    tight = above_threshold(saliency, ObjectSettings(rule='component_otsu'))
+    np.testing.assert_array_equal(tight, (saliency == 0.6) | (saliency == 1.0))
+
+
+def test_a_component_of_constant_saliency_stays_whole():
+    saliency = square((12, 12), 3, 8)
+    result = above_threshold(saliency, ObjectSettings(rule='component_otsu'))
+    np.testing.assert_array_equal(result, saliency > 0)
+
+
+def test_no_scale_empties_a_component():
+    saliency = square((12, 12), 3, 8, 0.8)
+    saliency[5, 5] = 0.9
+    result = above_threshold(saliency, ObjectSettings(rule='component_otsu', scale=1.5))
+    assert np.argwhere(result).tolist() == [[5, 5]]
+
+
+def test_saliency_that_is_not_a_number_gives_a_clear_error():
+    saliency = np.zeros((4, 5))
+    saliency[1, 2] = np.nan
+    with pytest.raises(DelineationError, match='1 values of the saliency are not finite'):
+        above_threshold(saliency)
+
+
+def test_opening_cuts_a_thread_between_objects():
+    mask = np.zeros((20, 40), bool)
+    mask[5:14, 3:12] = mask[5:14, 25:34] = True
+    mask[9, 12:25] = True
+    saliency = mask.astype(float)
+    result = separate_objects(class_map(saliency[None], [2], ObjectSettings(0.5, opening=2)))
+    assert result.max() == 2
+    assert not result[9, 14:23].any()
+    assert separate_objects(class_map(saliency[None], [2], ObjectSettings(0.5))).max() == 1
+
+
+def test_closing_bridges_a_gap_between_objects():
+    saliency = np.zeros((12, 20))
+    saliency[3:9, 2:9] = saliency[3:9, 10:17] = 1
+    settings = ObjectSettings(0.5, closing=1.5)
+    assert separate_objects(class_map(saliency[None], [2], settings)).max() == 1
+
+
+def test_closing_takes_nothing_from_another_class():
+    maps = np.zeros((2, 12, 20))
+    maps[0, 3:9, 2:9] = maps[0, 3:9, 10:17] = 1
+    maps[1, 2:10, 9] = 1
+    result = class_map(maps, [2, 3], ObjectSettings(0.5, closing=1.5, smallest=0))
+    np.testing.assert_array_equal(result == 3, maps[1] > 0)
+
+
+def test_radii_are_in_world_units():
+    volume = np.zeros((9, 21, 21), bool)
+    volume[3:6, 5:16, 5:16] = True
+    assert not opened(volume, 3.0).any()
+    assert opened(volume, 3.0, (5.0, 1.0, 1.0)).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(hnp.arrays(bool, (9, 10)), st.floats(0, 4))
+def test_opening_takes_away_and_again_changes_nothing(mask, radius):
+    once = opened(mask, radius)
+    assert not (once & ~mask).any()
+    np.testing.assert_array_equal(opened(once, radius), once)
+
+
+@pytest.mark.parametrize('ends', [(0, 1e-45), (1, 1 + 1.2e-7)])
+def test_values_too_close_for_a_histogram_are_still_told_apart(ends):
+    saliency = np.array([ends], np.float32)
+    assert above_threshold(saliency).tolist() == [[False, True]]

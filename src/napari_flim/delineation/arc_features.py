@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.delineation.ground import checked_features
 from napari_flim.errors import DelineationError
 
@@ -64,6 +65,27 @@ def arc_features(
             _over_range(maps) * np.float32(share * total / len(maps)),
         ]
     )
+
+
+def growth_features(
+    image: NDArray[np.float32], learned: ArrayLike | None, settings: DelineationSettings
+) -> NDArray[np.float32]:
+    """What the objects of a delineation grow on; only forests compare what was learned.
+
+    Parameters
+    ----------
+    image : (n_I, \\*S) float32 array
+    learned : (n_F, \\*S) array, optional
+        What block 1 of an encoder makes of the image, at image size.
+    settings : DelineationSettings
+
+    Returns
+    -------
+    (n_I, \\*S) or (n_I + n_F, \\*S) float32 array
+    """
+    if learned is None or not settings.compares_learned:
+        return image
+    return arc_features(image, learned, image.ndim - 1, share=settings.learned_share)
 
 
 def _over_range(group: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,137 @@
+"""Measures of objects, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.measure import regionprops_table
+
+from napari_flim.delineation.delineate import Objects
+from napari_flim.delineation.inputs import check_finite, checked_spacing
+from napari_flim.errors import DelineationError
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def measure(
+    objects: Objects,
+    *,
+    spacing: Sequence[float] | None = None,
+    image: ArrayLike | None = None,
+    saliency: ArrayLike | None = None,
+    unit: str = '',
+) -> pandas.DataFrame:
+    """Size, place and brightness of every object.
+
+    Parameters
+    ----------
+    objects : Objects
+    spacing : sequence of float, optional
+        World units per voxel along each axis; 1 by default.
+    image : (\\*S) or (C, \\*S) array, optional
+    saliency : (\\*S) or (L, \\*S) array, optional
+        One map, or one for each class: the largest counts.
+    unit : str
+        World unit, such as ``'µm'``, for the names of columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each object, by label. Columns, in this order; axes are ``z`` (in volumes),
+        ``y``, ``x``:
+
+        ``label``, ``class``
+            Whole numbers.
+        ``area`` or ``volume``
+            In world units squared or cubed; with a unit, ``area (µm²)`` or ``volume (µm³)``.
+        ``centroid_z``, ``centroid_y``, ``centroid_x``
+            In world units from the first voxel of the image; with a unit, ``centroid_y (µm)``.
+        ``first_z``, .., ``last_z``, ..
+            Bounding box in voxels; the last voxel belongs to the object.
+        ``mean_intensity``
+            With an image; ``mean_intensity_1``, .. when the image has an axis of channels.
+        ``mean_saliency``
+            With saliency.
+
+    Raises
+    ------
+    DelineationError
+        When shapes do not fit, or values are not finite.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 1, 1], [0, 0, 0]], np.int32)
+    >>> print(measure(Objects(labels, (2,)), spacing=(2, 0.5), unit='µm').T.to_string(header=False))
+    label            1.00
+    class            2.00
+    area (µm²)       2.00
+    centroid_y (µm)  0.00
+    centroid_x (µm)  0.75
+    first_y          0.00
+    first_x          1.00
+    last_y           0.00
+    last_x           2.00
+    """
+    # Imported here: it takes longer than most delineations.
+    import pandas
+
+    labels = objects.labels
+    units = checked_spacing(spacing, labels.ndim)
+    axes = 'zyx'[-labels.ndim :]
+    size = 'area' if labels.ndim == 2 else 'volume'
+    bands, names = _intensities(labels.shape, image, saliency)
+    properties = ('label', 'area', 'centroid', 'bbox', *(('intensity_mean',) if names else ()))
+    table = regionprops_table(labels, bands, properties, spacing=units)
+    power = '²' if labels.ndim == 2 else '³'
+    columns: dict[str, Any] = {
+        'label': table['label'],
+        'class': np.array(objects.classes, dtype=int)[table['label'] - 1],
+        _with_unit(size, unit and unit + power): table['area'],
+    }
+    for axis, name in enumerate(axes):
+        columns[_with_unit(f'centroid_{name}', unit)] = table[f'centroid-{axis}']
+    for axis, name in enumerate(axes):
+        columns[f'first_{name}'] = table[f'bbox-{axis}']
+    for axis, name in enumerate(axes):
+        columns[f'last_{name}'] = table[f'bbox-{axis + labels.ndim}'] - 1
+    for number, name in enumerate(names):
+        columns[name] = table[f'intensity_mean-{number}']
+    return pandas.DataFrame(columns)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f'{name} ({unit})' if unit else name
+
+
+def _intensities(
+    shape: tuple[int, ...], image: ArrayLike | None, saliency: ArrayLike | None
+) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """What is averaged over objects, channels last, and the names of its columns."""
+    bands: list[NDArray[Any]] = []
+    names: list[str] = []
+    if image is not None:
+        channels = _on_grid(image, shape, 'image')
+        several = np.ndim(image) > len(shape)
+        bands.extend(channels)
+        names += [f'mean_intensity{f"_{c}" * several}' for c in range(1, len(channels) + 1)]
+    if saliency is not None:
+        bands.append(_on_grid(saliency, shape, 'saliency').max(axis=0))
+        names.append('mean_saliency')
+    return (np.stack(bands, axis=-1).astype(np.float64) if bands else None), names
+
+
+def _on_grid(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    """Values of the objects' shape, with an axis before it."""
+    given = np.asarray(values)
+    bands = given[None] if given.shape == shape else given
+    if bands.shape[1:] != shape or not len(bands):
+        raise DelineationError(
+            f'The {name} has shape {given.shape}, the objects {shape}; expected that shape, or '
+            'one more axis before it. Measure objects on the image they were found in.'
+        )
+    check_finite(bands, name)
+    return bands
