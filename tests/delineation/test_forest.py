@@ -179,7 +179,12 @@ def test_result_is_read_only_and_input_stays_as_it_was() -> None:
     ('features', 'seeds', 'more', 'words'),
     [
         (np.zeros((3, 3)), np.zeros((3, 4), int), {}, r'shape \(3, 3\), the seeds \(3, 4\)'),
-        (np.full((3, 3), np.nan), np.zeros((3, 3), int), {}, '9 feature values are not finite'),
+        (
+            np.full((3, 3), np.nan),
+            np.zeros((3, 3), int),
+            {},
+            '9 values of the image are not finite',
+        ),
         (np.full((3, 3), 1e300), np.zeros((3, 3), int), {}, 'not finite'),
         (np.full((3, 3), 'a'), np.zeros((3, 3), int), {}, 'expected real numbers'),
         (np.zeros((3, 3)), np.zeros((3, 3)), {}, 'expected whole numbers'),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_flim.delineation.delineation_settings import DelineationSettings
-from napari_flim.delineation.ground import checked_features
+from napari_flim.delineation.inputs import checked_stack
 from napari_flim.errors import DelineationError
 
 
@@ -52,7 +52,7 @@ def arc_features(
     """
     if not 0 <= share <= 1:
         raise DelineationError(f'The share of FLIM is {share!r}; expected a number from 0 to 1.')
-    bands, maps = checked_features(image, ndim), checked_features(learned, ndim)
+    bands, maps = checked_stack(image, ndim), checked_stack(learned, ndim)
     if bands.shape[1:] != maps.shape[1:]:
         raise DelineationError(
             f'The image has size {bands.shape[1:]}, the learned maps {maps.shape[1:]}; '

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_flim.delineation.ground import checked_features
+from napari_flim.delineation.inputs import checked_stack
 from napari_flim.delineation.neighbours import SQUARED_REACH, neighbourhood
+from napari_flim.delineation.shifts import shifted
 
 
 def gradient(
@@ -53,25 +54,17 @@ def gradient(
     """
     number = max(SQUARED_REACH.get(ndim, {0: 0})) if neighbours is None else neighbours
     around = neighbourhood(ndim, number, spacing)
-    stack = checked_features(features, ndim)
-    squares = np.zeros((1, *stack.shape[1:]), dtype=np.float32)
+    stack = checked_stack(features, ndim)
+    squares = np.zeros(stack.shape[1:], dtype=np.float32)
     # Arcs come in pairs of opposite directions, and both ends get the same square.
     for offset, length in zip(around.offsets, around.lengths, strict=True):
         if tuple(offset) < (0,) * ndim:
             continue
-        here = _overlap(-offset, stack.shape[1:])
-        there = _overlap(offset, stack.shape[1:])
-        change = (stack[there] - stack[here]) / np.float32(length)
+        here, there = shifted(stack.shape[1:], offset)
+        change = (stack[:, *there] - stack[:, *here]) / np.float32(length)
         square = np.einsum('c...,c...->...', change, change)
         squares[here] += square
         squares[there] += square
-    result = np.sqrt(squares[0]) / len(around.offsets)
+    result = np.sqrt(squares) / len(around.offsets)
     largest = result.max()
     return np.asarray(result * np.float32(255 / largest) if largest > 0 else result)
-
-
-def _overlap(offset: NDArray[np.int64], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The part of an image that the image shifted by an offset still covers, in all channels."""
-    pairs = zip(offset.tolist(), shape, strict=True)
-    covered = (slice(max(step, 0), size + min(step, 0)) for step, size in pairs)
-    return (slice(None), *covered)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_flim.delineation.forest_state import NODE, Arcs
+from napari_flim.delineation.inputs import check_finite, stacked
 from napari_flim.delineation.neighbours import Neighbourhood
 from napari_flim.errors import DelineationError
 
@@ -40,7 +41,7 @@ def checked_ground(features: ArrayLike, seeds: ArrayLike, mask: ArrayLike | None
     mask : (\\*S) bool array, optional
     """
     checked = checked_seeds(seeds)
-    values = _stacked(features, checked.ndim)
+    values = stacked(features, checked.ndim)
     if values.shape[1:] != checked.shape:
         raise DelineationError(
             f'The features have shape {np.shape(features)}, the seeds {checked.shape}; expected '
@@ -50,45 +51,9 @@ def checked_ground(features: ArrayLike, seeds: ArrayLike, mask: ArrayLike | None
     for channel, one in enumerate(values):
         own[:, channel] = one.ravel()
     allowed = None if mask is None else _checked_mask(mask, checked.shape)
-    _check_finite(own if allowed is None else own[allowed.ravel()])
+    check_finite(own if allowed is None else own[allowed.ravel()], 'image')
     own.flags.writeable = False
     return Ground(own, checked, allowed)
-
-
-def checked_features(features: ArrayLike, ndim: int) -> NDArray[np.float32]:
-    """Features as (C, \\*S) in float32, or a `DelineationError`.
-
-    Parameters
-    ----------
-    features : (\\*S) or (C, \\*S) array
-    ndim : int
-        Number of spatial axes.
-    """
-    stack = _stacked(features, ndim).astype(np.float32)
-    _check_finite(stack)
-    return stack
-
-
-def _stacked(features: ArrayLike, ndim: int) -> NDArray[np.generic]:
-    """Features with an axis of channels."""
-    values = np.asarray(features)
-    if values.dtype.kind not in 'biuf':
-        raise DelineationError(f'The features are {values.dtype}; expected real numbers.')
-    if values.ndim not in (ndim, ndim + 1) or not values.size:
-        raise DelineationError(
-            f'The features have shape {values.shape}; expected {ndim} spatial axes, '
-            'with an axis of channels before them if there are several.'
-        )
-    return values[None] if values.ndim == ndim else values
-
-
-def _check_finite(values: NDArray[np.float32]) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        raise DelineationError(
-            f'{int((~finite).sum())} feature values are not finite in float32; '
-            'replace them, or leave their voxels out with the mask.'
-        )
 
 
 def checked_seeds(seeds: ArrayLike, shape: tuple[int, ...] | None = None) -> NDArray[np.int32]:

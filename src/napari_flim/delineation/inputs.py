@@ -60,25 +60,53 @@ def checked_saliency(
     return maps, numbers
 
 
+def stacked(features: ArrayLike, ndim: int) -> NDArray[Any]:
+    """Features of an image with an axis of channels first: (C, \\*S).
+
+    Raises
+    ------
+    DelineationError
+        When there are other axes or no real numbers.
+    """
+    given = np.asarray(features)
+    if given.dtype.kind not in 'buif':
+        raise DelineationError(f'The image is {given.dtype}; expected real numbers.')
+    if given.ndim not in (ndim, ndim + 1) or not given.size:
+        raise DelineationError(
+            f'The image has shape {given.shape}; expected {ndim} spatial axes, with an axis of '
+            'channels before them if there are several.'
+        )
+    return given[None] if given.ndim == ndim else given
+
+
+def checked_stack(features: ArrayLike, ndim: int) -> NDArray[np.float32]:
+    """`stacked` features in float32, all of them finite.
+
+    Raises
+    ------
+    DelineationError
+        When there are other axes, no real numbers, or values that are not finite.
+    """
+    values = stacked(features, ndim).astype(np.float32, copy=False)
+    check_finite(values, 'image')
+    return values
+
+
 def checked_features(features: ArrayLike, shape: Sequence[int]) -> NDArray[np.float32]:
-    """Features of an image of the given spatial shape, channels first: (C, \\*S).
+    """Features of an image of the given spatial shape, see `checked_stack`.
 
     Raises
     ------
     DelineationError
         When the shape differs or a value is not finite.
     """
-    given = np.asarray(features)
-    if given.dtype.kind not in 'buif':
-        raise DelineationError(f'The image is {given.dtype}; expected real numbers.')
-    values = given[None] if given.shape == tuple(shape) else given
-    if values.shape[1:] != tuple(shape) or not values.size:
+    values = checked_stack(features, len(shape))
+    if values.shape[1:] != tuple(shape):
         raise DelineationError(
-            f'The image has shape {given.shape}, the saliency {tuple(shape)}; expected the shape '
-            'of the saliency, or channels before it. Give both on the grid of the same image.'
+            f'The image has shape {np.shape(features)}, the saliency {tuple(shape)}; expected the '
+            'shape of the saliency, or channels before it. Give both on the grid of the same image.'
         )
-    check_finite(values, 'image')
-    return np.asarray(values, dtype=np.float32)
+    return values
 
 
 def checked_markers(markers: ArrayLike | None, shape: Sequence[int]) -> NDArray[np.integer[Any]]:
