@@ -2,7 +2,8 @@
 
     python benchmarks/accuracy.py [FOLDER ...] [--seeds 0 1 2] [--arch small] [--input auto]
 
-Every folder holds images/, markers/ and masks/; see README.md for the split and the columns.
+Every folder holds images/, markers/ and masks/, some also instances/; see README.md for the split
+and the columns.
 """
 
 from __future__ import annotations
@@ -21,19 +22,14 @@ from common import DATA, add_output_options, markdown, publish
 from numpy.typing import NDArray
 
 from napari_flim.api import learn, resolve_architecture
-from napari_flim.delineation.objects import (
-    above_threshold,
-    class_map,
-    separate_objects,
-)
+from napari_flim.delineation.objects import above_threshold
 from napari_flim.engine.image import Image
 from napari_flim.errors import FileError, FlimError
-from napari_flim.evaluation.metrics import Scores, evaluate, summarise
-from napari_flim.evaluation.overlap import dice
+from napari_flim.evaluation.metrics import Scores, evaluate
+from napari_flim.evaluation.overlap import dice, instance_f1
 from napari_flim.io.images import list_images, read_image, stem
 from napari_flim.io.markers import find_marker_file, read_markers
 from napari_flim.io.results import read_labels
-from napari_flim.model import FlimModel
 
 UNRELATED = ('volumes',)
 """Sets whose images have nothing in common: each image is learned and tested on its own."""
@@ -42,19 +38,21 @@ SHOWN = ('f_beta', 'weighted_f', 's_measure', 'mae')
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is chosen before learning: a preset or arch.json, an input, a decoder."""
+    """What is chosen: a preset or arch.json, an input, a decoder; the usual method if none is."""
 
     architecture: str
     input: str = 'auto'
     decoder: str = 'mean'
+    method: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image with its truth, and the file of its markers if it has any."""
+    """An image with its truth, every object of it if known, and the file of its markers if any."""
 
     image: Image
     truth: NDArray[Any]
+    instances: NDArray[Any] | None
     markers: Path | None
 
 
@@ -68,25 +66,47 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """How well the objects of one image were found.
+
+    Attributes
+    ----------
+    dice : float
+    f1 : float, optional
+        Of single objects, at an intersection over union of 0.5; None where they are not known.
+    """
+
+    dice: float
+    f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What one model achieved.
 
     Attributes
     ----------
     seed : int
-    seconds_to_learn, seconds_per_image : float
-        From arrays in memory to a model, and to separate objects.
+    method : str
+        By which objects were found.
+    seconds_to_learn, seconds_to_apply, seconds_to_delineate : float
+        From arrays in memory to a model; for each image, to saliency, and from there to objects.
     scores : dict of str to Scores
         Of every test image: Otsu's mask of the saliency, and the saliency itself.
-    objects : dict of str to float
-        Dice of the cleaned-up objects that ``FlimModel.segment`` finds.
+    plain : dict of str to Found
+        Objects without delineation: above the threshold, cleaned up.
+    objects : dict of str to Found
+        Objects that ``FlimModel.segment`` finds.
     """
 
     seed: int
+    method: str
     seconds_to_learn: float
-    seconds_per_image: float
+    seconds_to_apply: float
+    seconds_to_delineate: float
     scores: dict[str, Scores]
-    objects: dict[str, float]
+    plain: dict[str, Found]
+    objects: dict[str, Found]
 
 
 def main() -> None:
@@ -97,6 +117,7 @@ def main() -> None:
     parser.add_argument('--arch', nargs='+', help='presets or arch.json files')
     parser.add_argument('--input', nargs='+', help='auto, multiscale, ...')
     parser.add_argument('--decoder', nargs='+', help='mean, label_balanced, ...')
+    parser.add_argument('--method', nargs='+', help='dynamic_trees, watershed, ...')
     add_output_options(parser)
     options = parser.parse_args()
     rows, values = [], []
@@ -120,7 +141,9 @@ def read_tasks(folder: Path) -> Iterator[Task]:
     for path in list_images([folder / 'images']):
         name = stem(path)
         markers = find_marker_file(folder / 'markers', path)
-        examples[name] = Example(read_image(path), _read_truth(folder / 'masks', path), markers)
+        instances = _read_instances(folder / 'instances', path)
+        truth = _read_truth(folder / 'masks', path)
+        examples[name] = Example(read_image(path), truth, instances, markers)
     marked = {name: e for name, e in examples.items() if e.markers is not None}
     if folder.name in UNRELATED:
         for name, example in marked.items():
@@ -156,20 +179,44 @@ def run(task: Task, choice: Configuration, seed: int) -> Result:
         seed=seed,
     )
     learned = time.perf_counter()
-    found = {name: _segment(model, example) for name, example in task.test.items()}
-    seconds = (time.perf_counter() - learned) / len(found)
-    scores, objects = {}, {}
-    for name, (saliency, labels) in found.items():
-        truth = task.test[name].truth
-        scores[name] = evaluate(above_threshold(saliency), truth, saliency)
-        objects[name] = dice(labels, truth)
-    return Result(seed, learned - start, seconds, scores, objects)
+    if choice.method is not None:
+        model = model.with_delineation(method=choice.method)
+    # The first call of a process loads compiled code.
+    model.segment(images[0])
+    ready = time.perf_counter()
+    saliency = {name: model.class_saliency(one.image) for name, one in task.test.items()}
+    applied = time.perf_counter()
+    objects = {
+        name: model.delineate(one.image, saliency=saliency[name]).labels
+        for name, one in task.test.items()
+    }
+    delineated = time.perf_counter()
+    scores, plain, found = {}, {}, {}
+    for name, one in task.test.items():
+        maps = saliency[name]
+        highest = maps.max(axis=0)
+        regions = model.with_delineation(method='none', sizes=None).delineate(
+            one.image, saliency=maps
+        )
+        scores[name] = evaluate(above_threshold(highest), one.truth, highest)
+        plain[name] = _compared(regions.labels, one)
+        found[name] = _compared(objects[name], one)
+    each = len(task.test)
+    return Result(
+        seed,
+        model.delineation.method,
+        learned - start,
+        (applied - ready) / each,
+        (delineated - applied) / each,
+        scores,
+        plain,
+        found,
+    )
 
 
-def _segment(model: FlimModel, example: Example) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Highest saliency of any object class, and objects."""
-    maps = model.class_saliency(example.image)
-    return maps.max(axis=0), separate_objects(class_map(maps, model.object_classes, model.objects))
+def _compared(labels: NDArray[Any], example: Example) -> Found:
+    known = example.instances
+    return Found(dice(labels, example.truth), None if known is None else instance_f1(labels, known))
 
 
 def _default_folders() -> list[Path]:
@@ -182,11 +229,12 @@ def _default_folders() -> list[Path]:
 
 
 def _configurations(folder: Path, options: argparse.Namespace) -> list[Configuration]:
-    if options.arch or options.input or options.decoder:
+    if options.arch or options.input or options.decoder or options.method:
         choices = (
             options.arch or ['small'],
             options.input or ['auto'],
             options.decoder or ['mean'],
+            options.method or [None],
         )
         return list(itertools.starmap(Configuration, itertools.product(*choices)))
     own = folder / 'arch.json'
@@ -217,34 +265,52 @@ def _read_truth(folder: Path, image: Path) -> NDArray[Any]:
     return truth
 
 
+def _read_instances(folder: Path, image: Path) -> NDArray[Any] | None:
+    """Label image of the single objects; None where they are not known."""
+    file = find_marker_file(folder, image) if folder.is_dir() else None
+    return None if file is None else read_labels(file)
+
+
 def _row(task: Task, choice: Configuration, results: Sequence[Result]) -> dict[str, str]:
-    summaries = [summarise(list(result.scores.values())) for result in results]
-    everywhere = [summary.means['dice'] for summary in summaries]
+    everywhere = [[score.dice for score in result.scores.values()] for result in results]
     scores = [score for result in results for score in result.scores.values()]
     with_objects = [score for score in scores if score.object_voxels]
-    spread = statistics.stdev(everywhere) if len(everywhere) > 1 else 0.0
+    plain = [one for result in results for one in result.plain.values()]
+    objects = [one for result in results for one in result.objects.values()]
     return {
         'set': task.name,
         'architecture': Path(choice.architecture).name,
         'input': choice.input,
         'decoder': choice.decoder,
+        'method': results[0].method,
         'train, test': f'{len(task.train)}, {len(task.test)}',
-        'Dice': f'{statistics.mean(everywhere):.3f} ± {spread:.3f}',
+        'Dice': _mean_of_runs(everywhere),
         'worst': f'{min(score.dice for score in scores):.3f}',
-        'Dice with objects': _mean([score.dice for score in with_objects]),
-        'worst with objects': f'{min((s.dice for s in with_objects), default=1):.3f}',
-        'Dice of objects': _mean([d for r in results for d in r.objects.values()]),
+        'with objects': _mean([score.dice for score in with_objects]),
+        'cleaned up': _mean([one.dice for one in plain]),
+        'delineated': _mean_of_runs([[o.dice for o in r.objects.values()] for r in results]),
+        'worst delineated': f'{min(one.dice for one in objects):.3f}',
+        'F1 cleaned up': _mean([one.f1 for one in plain if one.f1 is not None]),
+        'F1 delineated': _mean([one.f1 for one in objects if one.f1 is not None]),
         **{
             title: _mean([getattr(score, name) for score in scores])
             for title, name in zip(('F-beta', 'weighted F', 'S', 'MAE'), SHOWN, strict=True)
         },
         'learn (s)': f'{statistics.median(r.seconds_to_learn for r in results):.2f}',
-        'image (ms)': f'{1000 * statistics.median(r.seconds_per_image for r in results):.0f}',
+        'saliency (ms)': f'{1000 * statistics.median(r.seconds_to_apply for r in results):.0f}',
+        'objects (ms)': f'{1000 * statistics.median(r.seconds_to_delineate for r in results):.0f}',
     }
 
 
 def _mean(values: Sequence[float]) -> str:
     return f'{statistics.mean(values):.3f}' if values else '-'
+
+
+def _mean_of_runs(runs: Sequence[Sequence[float]]) -> str:
+    """Mean over images and seeds, ± deviation of the mean between seeds."""
+    means = [statistics.mean(run) for run in runs]
+    spread = statistics.stdev(means) if len(means) > 1 else 0.0
+    return f'{statistics.mean(means):.3f} ± {spread:.3f}'
 
 
 if __name__ == '__main__':

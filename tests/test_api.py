@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_flim as flim
+from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.engine.decoder_settings import DECODERS
 from napari_flim.errors import (
     ArchitectureError,
@@ -40,6 +41,15 @@ def test_five_lines_find_the_objects(scene, tmp_path) -> None:
     model.save(tmp_path / 'squares.flim')
     again = flim.load(tmp_path / 'squares.flim')
     np.testing.assert_array_equal(again.saliency(scene.image), saliency)
+
+
+def test_sizes_are_learned_unless_delineation_is_given(scene) -> None:
+    learned = flim.learn(scene.image, scene.markers, TINY)
+    sizes = learned.delineation.seeds.sizes
+    assert sizes.contains([100, 144]).all()
+    assert not sizes.contains([scene.image.size, 2]).any()
+    chosen = DelineationSettings('watershed')
+    assert flim.learn(scene.image, scene.markers, TINY, delineation=chosen).delineation == chosen
 
 
 def test_several_images_and_a_stack_give_the_same_model(scene) -> None:

@@ -11,14 +11,27 @@ import torch
 from skimage.io import imsave
 
 import napari_flim as flim
-from napari_flim.delineation.objects import ObjectSettings, separate_objects
+from napari_flim.delineation.area_range import AreaRange
+from napari_flim.delineation.delineate import delineate
+from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.objects import ObjectSettings, class_map, separate_objects
+from napari_flim.delineation.seed_settings import SeedSettings
+from napari_flim.engine.architecture import architecture_to_dict
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import read_array
 from napari_flim.engine.kernels import KernelBank
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.errors import DecoderError, FileError, FlimWarning, ImageError, KernelError
+from napari_flim.errors import (
+    DecoderError,
+    DelineationError,
+    FileError,
+    FlimWarning,
+    ImageError,
+    KernelError,
+)
+from napari_flim.io.model_file import blocks_to_tensors, write_model_file
 from napari_flim.model import FlimModel, model_from_settings, settings_of
 from napari_flim.progress import finish
 from napari_flim.training import learn_model
@@ -120,12 +133,13 @@ def test_a_saved_model_comes_back_with_everything(scene, tmp_path: Path) -> None
             options=LearningOptions(seed=np.int64(3), object_share=np.float32(0.5)),
         )
     )
-    model = replace(learned, objects=ObjectSettings(0.4, smallest=20, fill_holes=False))
+    seeds = SeedSettings(0.4, smallest=20, fill_holes=False, border=1, sizes=AreaRange(3, 700.5))
+    model = replace(learned, delineation=DelineationSettings('watershed', seeds, relaxation=True))
     model.save(tmp_path / 'm.flim')
     again = flim.load(tmp_path / 'm.flim')
     assert again.transform.ranges is not None
     assert again.intrinsic_atrous
-    for name in ('transform', 'decoder', 'objects', 'epsilon', 'rgb', 'channels', 'provenance'):
+    for name in ('transform', 'decoder', 'delineation', 'epsilon', 'rgb', 'channels', 'provenance'):
         assert getattr(again, name) == getattr(model, name), name
     assert again.architecture == model.architecture
     assert again.provenance['learning']['seed'] == 3
@@ -218,9 +232,109 @@ def test_an_absent_class_is_not_found_where_the_other_one_lies() -> None:
     assert not (classes[10:18, 10:18] == 4).any()
 
 
-def test_numbering_the_class_map_gives_the_segmentation(model, scene) -> None:
-    classes = model.class_map(scene.image)
-    np.testing.assert_array_equal(separate_objects(classes), model.segment(scene.image))
+def test_objects_are_what_delineation_makes_of_features_and_saliency(scene) -> None:
+    image = read_array(coloured(2, 4), spacing=(0.5, 2.0))
+    model = flim.learn(coloured(2, 4), painted(2, 4), TINY).with_delineation(smoothing=True)
+    marks = painted(2, 4)
+    job = delineate(
+        model.input_features(image).numpy(),
+        model.class_saliency(image),
+        model.delineation,
+        learned=model.features(image, [1]),
+        spacing=(0.5, 2.0),
+        classes=(2, 4),
+        markers=marks,
+    )
+    with pytest.warns(FlimWarning, match='voxel size 0.5 x 2, but .* learned from 1 x 1'):
+        found = model.delineate(image, markers=marks)
+    expected = finish(job)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert found.classes == expected.classes
+    assert set(found.classes) == {2, 4}
+
+
+def test_forests_compare_what_block_1_has_learned_as_far_as_is_asked_for() -> None:
+    model = flim.learn(coloured(2, 4), painted(2, 4), 'small')
+    shares = (0.0, 0.5, 1.0)
+    found = [model.with_delineation(learned_share=one).delineate(coloured(2, 4)) for one in shares]
+    alone = finish(
+        delineate(
+            model.input_features(coloured(2, 4)).numpy(),
+            model.class_saliency(coloured(2, 4)),
+            model.with_delineation(learned_share=0.0).delineation,
+            classes=(2, 4),
+        )
+    )
+    np.testing.assert_array_equal(found[0].labels, alone.labels)
+    assert any((one.labels != alone.labels).any() for one in found[1:])
+
+
+def test_segment_and_class_map_are_those_of_the_delineated_objects(scene) -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    found = model.delineate(image)
+    labels, classes = model.segment(image), model.class_map(image)
+    np.testing.assert_array_equal(labels, found.labels)
+    np.testing.assert_array_equal(classes, np.array((1, *found.classes))[labels])
+    assert labels.flags.writeable
+
+
+def test_saliency_that_is_there_already_is_not_computed_again(model, scene) -> None:
+    maps = model.class_saliency(scene.image)
+    expected = model.delineate(scene.image)
+    found = model.delineate(scene.image, saliency=maps)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert model.delineate(scene.image, saliency=np.zeros_like(maps)).classes == ()
+
+
+def test_delineation_tells_its_progress_and_can_be_stopped(model, scene) -> None:
+    job = model.delineating(scene.image)
+    steps = [next(job), next(job)]
+    assert [step.stage for step in steps] == ['computing saliency', 'making seeds']
+    assert steps[0].done < steps[1].done <= steps[1].total
+    job.close()
+
+
+def test_markers_of_another_shape_are_refused_with_both_shapes(model, scene) -> None:
+    with pytest.raises(DelineationError, match=r'\(5, 5\), the saliency \(48, 48\)'):
+        model.delineate(scene.image, markers=np.zeros((5, 5), np.uint8))
+
+
+def test_settings_of_delineation_are_changed_by_name(model) -> None:
+    changed = model.with_delineation(method='watershed', threshold=0.25, border=2)
+    assert changed.delineation.method == 'watershed'
+    assert (changed.delineation.seeds.threshold, changed.delineation.seeds.border) == (0.25, 2)
+    assert changed.delineation.seeds.sizes == model.delineation.seeds.sizes
+    with pytest.raises(DelineationError, match="no setting 'metod'; it has .*method"):
+        model.with_delineation(metod='none')
+
+
+OLD = {'threshold': 0.4, 'smallest': 20, 'fill_holes': False}
+"""What models held of objects before there was delineation."""
+
+
+def test_a_model_file_from_before_delineation_finds_what_it_found_then(tmp_path) -> None:
+    image = coloured(2, 4)
+    model = flim.learn(image, painted(2, 4), TINY)
+    header = {**settings_of(model), 'architecture': architecture_to_dict(model.architecture)}
+    del header['delineation']
+    write_model_file(
+        tmp_path / 'old.flim', {**header, 'objects': OLD}, blocks_to_tensors(model.blocks)
+    )
+    old = flim.load(tmp_path / 'old.flim')
+    assert old.delineation.method == 'none'
+    classes = class_map(model.class_saliency(image), [2, 4], ObjectSettings(**OLD))
+    assert len(np.unique(classes)) == 3
+    np.testing.assert_array_equal(old.class_map(image), classes)
+    np.testing.assert_array_equal(old.segment(image), separate_objects(classes))
+
+
+@pytest.mark.parametrize(('learned', 'applied'), [((1.0, 1.0), (0.5, 0.5)), ((2, 2), (1, 1))])
+def test_a_range_of_sizes_in_other_units_is_mentioned(scene, learned, applied) -> None:
+    model = flim.learn(scene.image, scene.markers, TINY, spacing=learned)
+    with pytest.warns(FlimWarning, match='Give the voxel size'):
+        model.segment(scene.image, spacing=applied)
+    model.with_delineation(sizes=None).segment(scene.image, spacing=applied)
 
 
 def test_a_model_says_in_one_line_what_it_is(model) -> None:
@@ -248,7 +362,7 @@ def test_a_file_can_be_segmented_by_its_path(model, scene, tmp_path) -> None:
 
 
 def test_object_settings_of_the_model_are_used(model, scene) -> None:
-    strict = replace(model, objects=ObjectSettings(threshold=0.5, smallest=10_000))
+    strict = model.with_delineation(threshold=0.5, smallest=10_000)
     assert model.segment(scene.image).max() == 2
     assert strict.segment(scene.image).max() == 0
 

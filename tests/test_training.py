@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from napari_flim.delineation.area_range import learned_range, marked_sizes
+from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import read_array
@@ -13,7 +18,7 @@ from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import ArchitectureError, FlimWarning, ImageError
 from napari_flim.progress import Progress, finish
-from napari_flim.training import learn_model
+from napari_flim.training import learn_model, learn_sizes
 
 TWO = Architecture((Block(channels=6), Block(channels=6)))
 
@@ -85,3 +90,35 @@ def test_images_of_different_kinds_are_refused_together(pair) -> None:
     images[1] = read_array(np.stack([images[1].data[0]] * 3, axis=-1), name='colour')
     with pytest.raises(ImageError, match='colour is read as .*RGB.*but first as'):
         finish(learn_model(images, markers, TWO))
+
+
+def test_a_model_keeps_the_settings_of_delineation_it_is_given(pair) -> None:
+    chosen = DelineationSettings('watershed', SeedSettings(border=1))
+    model = finish(learn_model(*pair, TWO, delineation=chosen))
+    assert model.delineation == chosen
+    assert finish(learn_model(*pair, TWO)).delineation == DelineationSettings()
+
+
+def test_the_range_of_sizes_is_that_around_the_objects_under_the_markers(pair) -> None:
+    images, markers = pair
+    images = [replace(image, spacing=(0.5, 2.0)) for image in images]
+    usual = DelineationSettings('none', SeedSettings(border=9))
+    model = finish(learn_model(images, markers, TWO, delineation=usual))
+    steps: list[Progress] = []
+    learned = finish(learn_sizes(model, images, markers), steps.append)
+    unlimited = model.with_delineation(border=None)
+    shown = []
+    for image, marked in zip(images, markers, strict=True):
+        labels = np.zeros(image.shape, int)
+        labels[tuple(marked.coordinates.T)] = marked.classes
+        shown += marked_sizes(unlimited.segment(image), labels, image.spacing).tolist()
+    assert len(shown) == 2
+    assert learned.delineation.seeds.sizes == learned_range(shown)
+    assert learned.delineation.seeds.border == 9
+    assert [step.done for step in steps] == [0, 1]
+
+
+def test_without_an_object_in_the_saliency_there_is_no_limit_of_size(pair) -> None:
+    images, markers = pair
+    model = finish(learn_model(*pair, TWO)).with_delineation(threshold=1.0)
+    assert finish(learn_sizes(model, images, markers)).delineation.seeds.sizes is None

@@ -17,7 +17,7 @@ THEMES = ('dark', 'light')
 WIDTHS = (320, 480)
 HEIGHT = 900
 WINDOW = (1280, 800)
-DOCKS = ('Train', 'Kernels', 'Activations')
+DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate')
 
 
 def wait_for(done: Callable[[], bool], rest_s: float = 0.6) -> None:
@@ -45,8 +45,12 @@ def draw_docks(folder: Path) -> None:
         viewer.theme = theme
         docks = {name: viewer.window.add_plugin_dock_widget('napari-flim', name) for name in DOCKS}
         controller = CONTROLLERS.of(viewer)
-        controller.open_sample('coins')
+        viewer.open_sample('napari-flim', 'coins')
         wait_for(lambda c=controller: c.session.learned is not None and c.session.work is None)
+        controller.seeds.make_room()
+        controller.delineator.delineate()
+        wait_for(lambda c=controller: c.table.frame is not None)
+        controller.choice.choose([3])
         for name, (dock, widget) in docks.items():
             dock.setFloating(True)
             dock.raise_()
@@ -62,7 +66,6 @@ def draw_first_session(folder: Path) -> None:
     """The window step by step: empty, learned, a kernel off, its channels, the model opened."""
     from napari_flim.bridge.commands import open_dock
     from napari_flim.bridge.controller import CONTROLLERS
-    from napari_flim.bridge.files import open_model, save_model
     from napari_flim.bridge.show import open_window
     from napari_flim.session.expert import switch_kernels
 
@@ -74,7 +77,7 @@ def draw_first_session(folder: Path) -> None:
     controller = CONTROLLERS.of(viewer)
     wait_for(lambda: True)
     picture('1_empty')
-    controller.open_sample('coins')
+    viewer.open_sample('napari-flim', 'coins')
     controller.items.paint_class(2)
     wait_for(lambda: controller.session.learned is not None and controller.session.work is None)
     picture('2_saliency')
@@ -89,18 +92,60 @@ def draw_first_session(folder: Path) -> None:
     wait_for(lambda: len(viewer.layers) > 3)
     picture('4_channels')
     with tempfile.TemporaryDirectory() as place:
-        save_model(controller, Path(place) / 'coins.flim')
+        controller.files.save_model(Path(place) / 'coins.flim')
+        wait_for(lambda: controller.session.message.text.startswith('Saved'))
         viewer.layers.clear()
         viewer.close()
         viewer = open_window('napari-flim demo')
         viewer.window.resize(*WINDOW)
         controller = CONTROLLERS.of(viewer)
-        open_model(controller, Path(place) / 'coins.flim')
+        controller.files.open_model(Path(place) / 'coins.flim')
+        wait_for(lambda: controller.session.learned is not None)
         from skimage.data import coins
 
         viewer.add_image(coins(), name='another image')
         wait_for(lambda: len(viewer.layers) > 1)
         picture('5_opened')
+    viewer.close()
+
+
+def draw_delineation(folder: Path) -> None:
+    """Seeds, objects, and objects that are corrected."""
+    import numpy as np
+
+    from napari_flim.bridge.commands import open_dock
+    from napari_flim.bridge.controller import CONTROLLERS
+    from napari_flim.bridge.show import open_window
+
+    def picture(name: str) -> None:
+        path = str(folder / f'delineate_{name}.png')
+        viewer.screenshot(path=path, canvas_only=False, flash=False)
+
+    viewer = open_window('napari-flim demo')
+    viewer.window.resize(*WINDOW)
+    controller = CONTROLLERS.of(viewer)
+    viewer.open_sample('napari-flim', 'coins')
+    wait_for(lambda: controller.session.learned is not None and controller.session.work is None)
+    open_dock(viewer, 'Delineate')
+    wait_for(lambda: controller.seeds.preview is not None)
+    picture('1_seeds')
+    controller.seeds.make_room()
+    delineator = controller.delineator
+    delineator.delineate()
+    wait_for(lambda: controller.table.frame is not None)
+    viewer.layers['coins saliency'].visible = False
+    controller.choice.choose([3])
+    wait_for(lambda: True)
+    picture('2_objects')
+    delineator.paint_background()
+    wait_for(lambda: delineator.work is None)
+    before = delineator.draft
+    place = np.argwhere(before.labels == before.ids()[6]).mean(axis=0).astype(int)
+    strokes = viewer.layers['coins corrections']
+    for step in range(-10, 11):
+        strokes.paint((place[0], place[1] + step), 1)
+    wait_for(lambda: delineator.draft is not before and delineator.work is None)
+    picture('3_corrected')
     viewer.close()
 
 
@@ -111,6 +156,7 @@ def main(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         draw_docks(folder)
         draw_first_session(folder)
+        draw_delineation(folder)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.engine.architecture import Architecture, preset
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import Image, check_axes, read_stack
@@ -20,9 +21,9 @@ from napari_flim.errors import MarkerError
 from napari_flim.io.images import read_images
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.markers import read_markers
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import DEFAULT_DELINEATION, FlimModel, load_model
 from napari_flim.progress import Progress, finish
-from napari_flim.training import learn_model
+from napari_flim.training import learn_model, learn_sizes
 
 
 def learn(
@@ -33,6 +34,7 @@ def learn(
     *,
     input: str = 'auto',  # noqa: A002 - the word users know from the command line and the dock
     block: int = 0,
+    delineation: DelineationSettings | None = None,
     seed: int = 0,
     options: LearningOptions | None = None,
     start: Sequence[LearnedBlock] = (),
@@ -59,6 +61,9 @@ def learn(
         With libift, learning reproduces LibIFT number for number.
     block : int
         Block to decode, from 1; 0 for the last.
+    delineation : DelineationSettings, optional
+        How the model finds objects. By default the usual way, with a range of sizes around the
+        objects that were marked, see `napari_flim.training.learn_sizes`.
     seed : int
         Two runs with the same seed give the same bits.
     options : LearningOptions, optional
@@ -109,11 +114,15 @@ def learn(
         transform=transform,
         fixed_ranges=fixed,
         decoder=DecoderSettings(decoder, block),
+        delineation=delineation or DEFAULT_DELINEATION,
         options=options or LearningOptions(seed=seed),
         start=start,
         statistics_markers=measured,
     )
-    return finish(job, report)
+    model = finish(job, report)
+    if delineation is not None:
+        return model
+    return finish(learn_sizes(model, read, marked), report)
 
 
 def load(path: str | Path) -> FlimModel:

@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from napari_flim.delineation.objects import ObjectSettings, class_map, separate_objects
+from napari_flim.delineation.changes import with_changes
+from napari_flim.delineation.delineate import Objects, delineate
+from napari_flim.delineation.delineation_settings import (
+    DelineationSettings,
+    delineation_from_dict,
+)
+from napari_flim.delineation.inputs import check_length
 from napari_flim.engine.architecture import (
     Architecture,
     architecture_from_dict,
@@ -36,6 +42,7 @@ from napari_flim.errors import (
     ModelFileError,
 )
 from napari_flim.inference.features import feature_stack
+from napari_flim.io.container import as_tuples
 from napari_flim.io.images import read_image
 from napari_flim.io.model_file import (
     blocks_to_tensors,
@@ -43,13 +50,15 @@ from napari_flim.io.model_file import (
     tensors_to_blocks,
     write_model_file,
 )
+from napari_flim.progress import Job, Progress, finish, part_of
 
 FIRST_OBJECT = 2
+DEFAULT_DELINEATION = DelineationSettings()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FlimModel:
-    """An encoder with its input transform, decoder and object settings.
+    """An encoder with its input transform, its decoder, and how objects are found.
 
     Attributes
     ----------
@@ -58,7 +67,8 @@ class FlimModel:
     epsilon, intrinsic_atrous
         As in the architecture the blocks were learned from.
     decoder : DecoderSettings
-    objects : ObjectSettings
+    delineation : DelineationSettings
+        How saliency and an image become objects.
     rgb : bool
         Whether the model reads red, green and blue.
     channels : int
@@ -72,7 +82,7 @@ class FlimModel:
     epsilon: float = 0.01
     intrinsic_atrous: bool = False
     decoder: DecoderSettings = DecoderSettings()
-    objects: ObjectSettings = ObjectSettings()
+    delineation: DelineationSettings = DEFAULT_DELINEATION
     rgb: bool = False
     channels: int = 1
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -226,15 +236,115 @@ class FlimModel:
     def segment(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> NDArray[np.int32]:
-        """Objects in an image, numbered from 1: (\\*S) int32; `class_map` tells their classes."""
-        return separate_objects(self.class_map(image, axes=axes, spacing=spacing))
+        """Objects in an image, numbered from 1: (\\*S) int32; `delineate` tells more of them."""
+        return self.delineate(image, axes=axes, spacing=spacing).labels.copy()
 
     def class_map(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> NDArray[np.int32]:
-        """Class of every voxel, 1 background, 2.. objects: (\\*S) int32."""
-        maps = self.class_saliency(image, axes=axes, spacing=spacing)
-        return class_map(maps, self.object_classes, self.objects)
+        """Class of every voxel of `segment`, 1 background, 2.. objects: (\\*S) int32."""
+        return self.delineate(image, axes=axes, spacing=spacing).class_map()
+
+    def delineate(
+        self,
+        image: Any,
+        *,
+        markers: ArrayLike | None = None,
+        saliency: NDArray[np.floating] | None = None,
+        axes: str | None = None,
+        spacing: Sequence[float] | None = None,
+    ) -> Objects:
+        """Objects in an image, with their classes and the seeds they have grown from.
+
+        Parameters
+        ----------
+        image : array, path or Image
+        markers : (\\*S) int array, optional
+            What is known of this image: 0 unmarked, 1 background, 2.. objects. All of it becomes
+            seeds; see `napari_flim.delineation.seeds`.
+        saliency : (L, \\*S) float array, optional
+            The array of `class_saliency`, if it is there already.
+        axes, spacing
+            See `napari_flim.engine.image.read_array`.
+
+        Returns
+        -------
+        Objects
+
+        Raises
+        ------
+        ImageError
+            When the model does not read such images.
+        DelineationError
+            When markers or saliency do not fit the image, or the settings its rank.
+        """
+        job = self.delineating(
+            image, markers=markers, saliency=saliency, axes=axes, spacing=spacing
+        )
+        return finish(job)
+
+    def delineating(
+        self,
+        image: Any,
+        *,
+        markers: ArrayLike | None = None,
+        saliency: NDArray[np.floating] | None = None,
+        axes: str | None = None,
+        spacing: Sequence[float] | None = None,
+    ) -> Job[Objects]:
+        """The job of `delineate`: a generator of progress that can be closed midway."""
+        accepted = self.accept(image, axes, spacing)
+        self._warn_of_voxel_size(accepted)
+        yield Progress('computing saliency', 0, 2)
+        features = input_features(self.transform, accepted)
+        wanted = [1] * self.delineation.compares_learned + [self.decoded_block] * (saliency is None)
+        maps = self.encoder.activations(features, wanted) if wanted else []
+        learned = None
+        if self.delineation.compares_learned:
+            learned = self.learned_features(maps[0], features.shape[1:])
+        if saliency is None:
+            saliency = self.decode(maps[-1], features.shape[1:])
+        job = delineate(
+            _numpy(features),
+            saliency,
+            self.delineation,
+            learned=learned,
+            spacing=accepted.spacing,
+            classes=self.object_classes,
+            markers=markers,
+        )
+        return (yield from part_of(job, 1))
+
+    def learned_features(self, channels: torch.Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
+        """What forests compare beside the image: channels of block 1 at image size.
+
+        Parameters
+        ----------
+        channels : (K, \\*S') tensor
+            Of block 1.
+        shape : sequence of int
+            Of the image.
+
+        Returns
+        -------
+        (K, \\*S) float32 array
+        """
+        stride = self.architecture.strides(self.ndim)[0]
+        return _numpy(resample(channels, stride, tuple(shape)))
+
+    def _warn_of_voxel_size(self, image: Image) -> None:
+        """Sizes of objects mean nothing where only the model or only the image has world units."""
+        learned = [one['spacing'] for one in self.provenance.get('images', []) if 'spacing' in one]
+        alike = [_has_unit(spacing) == _has_unit(image.spacing) for spacing in learned]
+        if self.delineation.seeds.sizes is None or not learned or any(alike):
+            return
+        warnings.warn(
+            f'{image.name} has voxel size {_times(image.spacing)}, but the model was learned from '
+            f'{_times(learned[0])}, so objects may be too small or large for its range of sizes. '
+            'Give the voxel size, or take the range away with with_delineation(sizes=None).',
+            FlimWarning,
+            stacklevel=4,
+        )
 
     def with_decoder(self, name: str | None = None, **settings: Any) -> FlimModel:
         """This model with another decoder, or with other settings of its decoder.
@@ -252,6 +362,17 @@ class FlimModel:
         if model.decoded_block != self.decoded_block and 'overrides' not in changed:
             model = replace(model, decoder=replace(model.decoder, overrides=()))
         return model
+
+    def with_delineation(self, **changes: Any) -> FlimModel:
+        """This model with other settings for finding objects.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `DelineationSettings`, such as ``method``, or of its `SeedSettings`, such as
+            ``threshold``; see `napari_flim.delineation.changes.with_changes`.
+        """
+        return replace(self, delineation=with_changes(self.delineation, **changes))
 
     def with_bank(self, block: int, bank: KernelBank) -> FlimModel:
         """This model with an edited kernel bank.
@@ -358,7 +479,7 @@ def settings_of(model: FlimModel) -> dict[str, Any]:
     return {
         'transform': asdict(model.transform),
         'decoder': asdict(model.decoder),
-        'objects': asdict(model.objects),
+        'delineation': asdict(model.delineation),
         'rgb': model.rgb,
         'channels': model.channels,
         'provenance': model.provenance,
@@ -376,12 +497,12 @@ def model_from_settings(
         When something is missing or does not fit together.
     """
     model = FlimModel(
-        transform=InputTransform(**_tuples(settings['transform'])),
+        transform=InputTransform(**as_tuples(settings['transform'])),
         blocks=blocks,
         epsilon=float(architecture.epsilon),
         intrinsic_atrous=architecture.intrinsic_atrous,
-        decoder=DecoderSettings(**_tuples(settings['decoder'])),
-        objects=ObjectSettings(**settings['objects']),
+        decoder=DecoderSettings(**as_tuples(settings['decoder'])),
+        delineation=delineation_from_dict(_delineation(settings)),
         rgb=bool(settings['rgb']),
         channels=int(settings['channels']),
         provenance=_checked_provenance(settings['provenance']),
@@ -400,6 +521,12 @@ def model_from_settings(
     return model
 
 
+def _delineation(settings: dict[str, Any]) -> dict[str, Any]:
+    """What a model says of delineation; before there was any, of the clean-up of a threshold."""
+    content: dict[str, Any] = settings['delineation' if 'delineation' in settings else 'objects']
+    return content
+
+
 def _checked_provenance(content: Any) -> dict[str, Any]:
     """The origin of a model, if it has the form that learning gives it."""
     made = dict(content)
@@ -407,16 +534,19 @@ def _checked_provenance(content: Any) -> dict[str, Any]:
         marked = {str(k): int(v) for k, v in image['marked'].items()}
         if not (isinstance(image['name'], str) and isinstance(image['markers'], int) and marked):
             raise TypeError(f'a training image is {image!r}')
+        for size in image.get('spacing', []):
+            check_length('the voxel size', size)
     return made
+
+
+def _has_unit(spacing: Sequence[float]) -> bool:
+    return any(size != 1 for size in spacing)
+
+
+def _times(spacing: Sequence[float]) -> str:
+    return ' x '.join(f'{size:g}' for size in spacing)
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
     array: NDArray[np.float32] = tensor.numpy(force=True)
     return array
-
-
-def _tuples(value: Any) -> Any:
-    """JSON lists, at any depth, as the tuples they were."""
-    if isinstance(value, dict):
-        return {name: _tuples(inner) for name, inner in value.items()}
-    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from napari_flim import __version__
+from napari_flim.delineation.area_range import learned_range, marked_sizes
+from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.seeds import seeds_from_saliency
 from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings, check_decoder
 from napari_flim.engine.image import Image
@@ -21,7 +25,7 @@ from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import DecoderError, FlimWarning, ImageError
-from napari_flim.model import FlimModel
+from napari_flim.model import DEFAULT_DELINEATION, FlimModel
 from napari_flim.progress import Job, Progress, part_of
 
 
@@ -33,6 +37,7 @@ def learn_model(
     transform: InputTransform = InputTransform(),
     fixed_ranges: bool = False,
     decoder: DecoderSettings = DecoderSettings(),
+    delineation: DelineationSettings = DEFAULT_DELINEATION,
     options: LearningOptions = LearningOptions(),
     start: Sequence[LearnedBlock] = (),
     statistics_markers: Sequence[MarkerSet] | None = None,
@@ -52,6 +57,8 @@ def learn_model(
     fixed_ranges : bool
         Fix intensity ranges to those of the training images.
     decoder : DecoderSettings
+    delineation : DelineationSettings
+        How the model finds objects; see `learn_sizes` for the range of sizes.
     options : LearningOptions
     start : sequence of LearnedBlock
         Blocks that stay; learning goes on after them.
@@ -100,11 +107,56 @@ def learn_model(
         epsilon=architecture.epsilon,
         intrinsic_atrous=architecture.intrinsic_atrous,
         decoder=decoder,
+        delineation=delineation,
         rgb=images[0].rgb,
         channels=images[0].channels,
         provenance=_provenance(images, markers, options, libift),
     )
     return _with_working_decoder(model)
+
+
+def learn_sizes(
+    model: FlimModel, images: Sequence[Image], markers: Sequence[MarkerSet]
+) -> Job[FlimModel]:
+    """The model with the range of sizes around those of the objects that were marked.
+
+    An object that was marked is one in the saliency, cut as the model cuts it but without limits
+    of size or border, that holds a voxel of an object marker. The range around their sizes:
+    `napari_flim.delineation.area_range.learned_range`. Without any such object there is no limit.
+
+    Parameters
+    ----------
+    model : FlimModel
+    images : sequence of Image
+        What the model was learned from.
+    markers : sequence of MarkerSet
+        One for each image.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    FlimModel
+
+    Raises
+    ------
+    DecoderError
+        When the decoder cannot work with these kernels.
+    """
+    unlimited = replace(model.delineation.seeds, sizes=None, border=None)
+    shown: list[float] = []
+    for number, (image, marked) in enumerate(zip(images, markers, strict=True)):
+        yield Progress(f'measuring objects of image {number + 1}', number, len(images))
+        maps = model.class_saliency(image)
+        seeds = seeds_from_saliency(
+            maps, unlimited, spacing=image.spacing, classes=model.object_classes
+        )
+        labels = np.zeros(image.shape, dtype=np.int64)
+        labels[tuple(marked.coordinates.T)] = marked.classes
+        shown += marked_sizes(seeds.regions, labels, image.spacing).tolist()
+    return model.with_delineation(sizes=learned_range(shown))
 
 
 def _with_working_decoder(model: FlimModel) -> FlimModel:

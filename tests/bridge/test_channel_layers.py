@@ -111,3 +111,34 @@ def test_channels_stay_over_an_image_that_is_moved(desk):
     image.translate = (5, 6)
     desk.rest()
     np.testing.assert_allclose(layer.data_to_world((3, 4)), image.data_to_world((3, 4)))
+
+
+@pytest.mark.parametrize('way', ('close', 'forget'))
+def test_channels_go_with_their_image(desk, scene, way):
+    first = desk.session.current
+    image = desk.controller.items.image_layer(first)
+    desk.controller.channels.show_one(1, 0)
+    desk.controller.channels.show_all(2)
+    other = desk.viewer.add_image(scene.image, name='others')
+    desk.session.current = desk.controller.items.add(other)
+    desk.controller.channels.show_one(1, 0)
+    if way == 'close':
+        desk.viewer.layers.remove(image)
+    else:
+        desk.controller.items.remove(first)
+    desk.rest()
+    assert [layer.name for layer in of_role(desk, 'channel')] == ['others block 1 kernel 1']
+    assert of_role(desk, 'channels') == []
+    if way == 'close':
+        desk.viewer.add_layer(image)
+        desk.session.current = first
+        desk.controller.channels.show_one(1, 1)
+        assert len(of_role(desk, 'channel')) == 2
+
+
+def test_channels_that_need_too_much_memory_are_refused_in_words(desk, monkeypatch):
+    monkeypatch.setattr('napari_flim.bridge.learner.memory_budget', lambda _preferences: 1000)
+    desk.controller.channels.show_all(1)
+    assert of_role(desk, 'channels') == []
+    assert desk.session.message.error
+    assert 'raise the budget' in desk.session.message.text

@@ -5,16 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 
+from napari_flim.bridge.controller import Controller
+from napari_flim.bridge.preferences import Preferences
+from napari_flim.bridge.warm_up import WarmUp
 from napari_flim.session.classes import with_change
+from napari_flim.session.items import Item
+from napari_flim.session.running import InlineDebouncer, InlineRunner
+from napari_flim.session.session import Message, Session
 from napari_flim.session.settings import without_block
+from napari_flim.session.sources import ImageSource
 
 
 def test_the_item_of_the_selected_layer_is_the_current_one(desk, scene):
     first = desk.session.current
+    (saliency,) = desk.saliency()
     other = desk.viewer.add_image(scene.image, name='others')
     key = desk.controller.items.add(other)
-    (saliency,) = desk.saliency()
     desk.viewer.layers.selection.active = desk.markers
     desk.viewer.layers.selection.active = other
     assert desk.session.current == key
@@ -32,7 +42,6 @@ def test_a_setting_is_learned_live_and_its_undo_stays(desk):
     desk.rest()
     assert len(desk.learned) == 2
     assert len(desk.session.learned.model.blocks) == 2
-    desk.session.undo()
     desk.session.undo()
     desk.rest()
     assert desk.session.learned is desk.learned[0]
@@ -84,3 +93,77 @@ def test_results_of_other_items_do_not_change_which_item_is_current(desk, scene)
     assert desk.controller.results.of_item(key) != []
     assert desk.session.current == first
     assert set(seen) <= {first}
+
+
+def test_the_delay_of_the_preview_is_asked_for_at_every_stroke():
+    asked = []
+    chosen = [Preferences(live_delay_ms=400)]
+
+    def debouncer(function, delay_ms):
+        asked.append(delay_ms)
+        return InlineDebouncer(function)
+
+    Controller(ViewerModel(), InlineRunner, debouncer, lambda: chosen[-1])
+    chosen.append(Preferences(live_delay_ms=90))
+    assert asked[0]() == 90
+
+
+def test_napari_says_what_went_wrong_where_no_dock_does(desk, capture_warnings):
+    desk.session.message = Message('all is well')
+    desk.session.message = Message('no good', error=True)
+    assert capture_warnings == ['no good']
+    desk.controller.dock_opened()
+    desk.session.message = Message('worse', error=True)
+    assert capture_warnings == ['no good']
+
+
+@pytest.fixture
+def capture_warnings():
+    said = []
+
+    def note(notification):
+        said.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield said
+    notification_manager.notification_ready.disconnect(note)
+
+
+def test_the_engine_is_started_in_the_first_pause_with_a_dock_and_an_image(scene):
+    runner, pauses = CountingRunner(), []
+
+    def debouncer(function, _delay_ms):
+        pauses.append(InlineDebouncer(function))
+        return pauses[-1]
+
+    session = Session()
+    warm_up = WarmUp(session, runner, debouncer)
+    item = Item(ImageSource('a', 'a', scene.image, 'YX', (1.0, 1.0)))
+    warm_up.expect()
+    pauses[0].flush()
+    assert runner.submitted == 0
+    session.put_item(item)
+    assert runner.submitted == 0
+    pauses[0].flush()
+    assert runner.submitted == 1
+    session.put_item(item)
+    pauses[0].flush()
+    assert runner.submitted == 1
+
+
+def test_without_a_dock_the_engine_is_not_started(desk):
+    desk.rest()
+    assert not desk.controller.warm_up._started
+    desk.controller.dock_opened()
+    desk.rest()
+    assert desk.controller.warm_up._started
+
+
+class CountingRunner(InlineRunner):
+    def __init__(self):
+        super().__init__()
+        self.submitted = 0
+
+    def submit(self, job, **callbacks):
+        self.submitted += 1
+        super().submit(job, **callbacks)

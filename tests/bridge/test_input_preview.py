@@ -23,8 +23,11 @@ class Desk:
     def __init__(self, data: np.ndarray, **options: object) -> None:
         self.viewer = ViewerModel()
 
+        self._pauses: list[InlineDebouncer] = []
+
         def debouncer(function: Callable[[], None], _delay: int) -> InlineDebouncer:
-            return InlineDebouncer(function)
+            self._pauses.append(InlineDebouncer(function))
+            return self._pauses[-1]
 
         self.controller = Controller(self.viewer, InlineRunner, debouncer, Preferences)
         self.session = self.controller.session
@@ -39,6 +42,10 @@ class Desk:
             InlineRunner(),
             Preferences,
         )
+
+    def rest(self) -> None:
+        for pause in self._pauses:
+            pause.flush()
 
     def choose(self, *, fixed: bool = False, **values: object) -> None:
         state = self.session.state
@@ -169,9 +176,46 @@ def test_a_copy_that_the_user_keeps_is_left_alone() -> None:
     assert desk.layers == [copy]
 
 
-def test_closing_the_image_leaves_nothing_to_preview() -> None:
+@pytest.mark.parametrize('way', ['close', 'forget'])
+def test_the_input_goes_with_its_image_and_the_one_in_view_then_is_shown(way: str) -> None:
+    desk = Desk(noise(20, 30))
+    other = desk.viewer.add_image(noise(24, 24), name='others')
+    key = desk.controller.items.add(other)
+    desk.preview.show(True)
+    assert [layer.name for layer in desk.layers if layer is not other] == ['cells input']
+    if way == 'close':
+        desk.viewer.layers.remove(desk.image)
+    else:
+        desk.controller.items.remove(str(desk.image.unique_id))
+    desk.rest()
+    shown = [layer.name for layer in desk.layers if layer is not other]
+    assert shown == ['others input']
+    assert desk.session.current == key
+    desk.viewer.layers.remove(other)
+    desk.rest()
+    desk.choose(kind='window', window=(0, 400))
+    assert desk.layers == []
+    assert not desk.session.message.error
+
+
+@pytest.mark.parametrize('rgb', [False, True])
+def test_the_input_follows_an_image_that_is_moved(rgb: bool) -> None:
+    desk = Desk(noise(4, 20, 30, *[3] * rgb), rgb=rgb, axis_labels=('t', 'y', 'x'))
+    desk.viewer.dims.set_current_step(0, 2)
+    desk.preview.show(True)
+    desk.image.translate = (0, 5, 6)
+    desk.image.rotate = 20
+    desk.rest()
+    place = desk.layer.data_to_world((*[0] * rgb, 0, 3, 4))[-3:]
+    np.testing.assert_allclose(place, desk.image.data_to_world((2, 3, 4)))
+
+
+def test_a_preview_whose_dock_is_gone_leaves_nothing_and_tells_nobody() -> None:
     desk = Desk(noise(20, 30))
     desk.preview.show(True)
-    desk.viewer.layers.remove(desk.image)
+    heard: list[bool] = []
+    desk.preview.switched.connect(heard.append)
+    desk.preview.close()
+    assert desk.layers == []
     desk.choose(kind='window', window=(0, 400))
-    assert not desk.session.message.error
+    assert (desk.layers, heard) == ([], [])

@@ -115,6 +115,7 @@ def test_a_failure_empties_the_gallery_and_is_told(learned: Watched, monkeypatch
 
 
 def test_cards_show_kernels_that_are_off_too(learned: Watched) -> None:
+    learned.gallery.show_block(1)
     switch_kernels(learned.session, [(1, 0)], False)
     assert [card.kernel for card in learned.gallery.cards] == [0, 1, 2, 3]
     drop_unticked(learned.session)
@@ -210,3 +211,10 @@ def test_kernels_of_an_opened_model_have_no_way_back(learned: Watched) -> None:
     learned.session.change('opening', replace(learned.session.state, learned=opened))
     learned.gallery.go_to_origin(1, 0)
     assert learned.session.message.text.startswith('Where this kernel came from is not known')
+
+
+def test_cards_that_need_too_much_memory_are_not_drawn(learned: Watched, monkeypatch) -> None:
+    monkeypatch.setattr('napari_flim.bridge.learner.memory_budget', lambda _preferences: 1000)
+    learned.gallery.draw()
+    assert learned.gallery.cards == ()
+    assert 'over the budget' in learned.gallery.reason

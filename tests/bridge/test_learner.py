@@ -306,7 +306,7 @@ def test_every_object_class_has_a_saliency_layer_and_a_class_that_is_gone_has_no
     desk.rest()
     assert [layer.name for layer in desk.saliency()] == [
         'cells saliency',
-        'cells saliency object 2',
+        'cells saliency object 3',
     ]
     desk.stroke(markers, (slice(30, 34), slice(28, 32)), 0)
     desk.rest()
@@ -412,16 +412,131 @@ def test_every_kind_of_image_is_learned_and_shown(new_desk, scene, kind):
     assert shown[9:17, 9:17].mean() > shown[20:27, 40:47].mean()
 
 
-def test_a_volume_with_nan_says_so_or_learns_and_never_raises(new_desk, scene):
+@pytest.mark.filterwarnings('ignore:.*not finite')
+def test_voxels_that_are_not_finite_are_told_and_learned_as_dark(new_desk, scene):
     image = scene.image.astype(np.float32) / 255
     image[0, :5] = np.nan
     desk = new_desk()
     _, markers = desk.open(image)
     desk.paint_both(markers)
-    if desk.learned:
-        assert np.isfinite(desk.shown()).all()
-    else:
-        assert 'NaN' in desk.session.message.text or 'finite' in desk.session.message.text
+    assert len(desk.learned) == 1
+    assert np.isfinite(desk.shown()).all()
+    message = desk.session.message
+    assert message.text.startswith('cells holds 5 voxels that are not finite numbers')
+    assert not message.error
+
+
+@pytest.mark.filterwarnings('ignore:.*not finite')
+def test_voxels_that_are_not_finite_are_told_of_an_image_without_markers(desk, scene):
+    image = scene.image.astype(np.float32)
+    image[3, 3] = np.inf
+    desk.session.current = desk.controller.items.add(desk.viewer.add_image(image, name='others'))
+    desk.rest()
+    assert desk.session.message.text.startswith('others holds 1 voxels that are not finite')
+
+
+def test_the_saliency_of_a_closed_or_forgotten_image_goes_and_that_of_others_stays(desk, scene):
+    first = desk.controller.items.image_layer(desk.session.current)
+    other = desk.viewer.add_image(scene.image, name='others')
+    key = desk.controller.items.add(other)
+    desk.rest()
+    assert len(desk.saliency()) == 2
+    desk.viewer.layers.remove(first)
+    desk.rest()
+    assert [link_of(layer)['item'] for layer in desk.saliency()] == [key]
+    assert desk.session.current == key
+    desk.controller.items.remove(key)
+    desk.rest()
+    assert desk.saliency() == []
+    assert other in desk.viewer.layers
+
+
+def test_an_image_that_comes_back_gets_its_saliency_back(desk):
+    image, before = desk.controller.items.image_layer(desk.session.current), desk.shown().copy()
+    desk.viewer.layers.remove(image)
+    desk.rest()
+    assert desk.saliency() == []
+    desk.viewer.add_layer(image)
+    desk.rest()
+    np.testing.assert_array_equal(desk.shown(), before)
+    desk.controller.items.remove(str(image.unique_id))
+    desk.rest()
+    assert desk.saliency() == []
+    desk.controller.items.add(image, desk.viewer.layers['cells markers'])
+    desk.rest()
+    np.testing.assert_array_equal(desk.shown(), before)
+
+
+def test_layers_may_go_many_at_once(desk, scene):
+    other = desk.viewer.add_image(scene.image, name='others')
+    desk.session.current = desk.controller.items.add(other)
+    desk.rest()
+    mask = desk.viewer.add_labels(scene.truth, name='mask')
+    del desk.viewer.layers[:-1]
+    desk.rest()
+    assert list(desk.viewer.layers) == [mask]
+
+
+def test_the_saliency_of_items_that_are_ticked_needs_no_current_image(held, wide_scene):
+    desk, runner = held
+    first = desk.controller.items.image_layer(desk.session.current)
+    key = desk.controller.items.add(desk.viewer.add_image(wide_scene.image, name='others'))
+    # While the closed one is still the current item.
+    desk.session.current = str(first.unique_id)
+    desk.viewer.layers.remove(first)
+    desk.controller.learner.show_rest()
+    runner.go_on()
+    assert key in {link_of(layer)['item'] for layer in desk.saliency()}
+
+
+@pytest.mark.parametrize('axes', ('TYX', 'TZYX'))
+def test_images_of_a_stack_out_of_view_never_show_the_saliency_of_an_earlier_model(
+    new_desk, scene, axes
+):
+    desk = new_desk()
+    names = {'T': 'time', 'Z': 'z', 'Y': 'y', 'X': 'x'}
+    shape = (5, 3)[: len(axes) - 2]
+    stack = np.broadcast_to(scene.image, (*shape, 48, 48)).copy()
+    _, markers = desk.open(stack, axis_labels=[names[letter] for letter in axes])
+    front = (2, 1)[: len(shape)]
+    desk.viewer.dims.set_current_step(0, 2)
+    desk.paint_both(markers, *front)
+    for frame in (4, 1):
+        desk.viewer.dims.set_current_step(0, frame)
+        desk.rest()
+    (layer,) = desk.saliency()
+
+    def shown():
+        return np.flatnonzero(desk.shown().reshape(5, -1).any(axis=1)).tolist()
+
+    assert shown() == [1, 2, 4]
+    layer.opacity, layer.contrast_limits = 0.3, (0.1, 0.6)
+    before = layer.data[4].copy()
+    desk.stroke(markers, (*front, slice(30, 33), slice(30, 33)), 2)
+    desk.rest()
+    assert len(desk.learned) == 2
+    assert desk.saliency() == [layer]
+    assert shown() == [1]
+    assert (layer.opacity, layer.contrast_limits) == (0.3, [0.1, 0.6])
+    desk.viewer.dims.set_current_step(0, 4)
+    desk.rest()
+    assert shown() == [1, 4]
+    assert not np.array_equal(layer.data[4], before)
+    np.testing.assert_array_equal(layer.data[4], layer.data[1])
+
+
+def test_live_learning_writes_into_the_same_array_of_a_stack(new_desk, scene):
+    desk = new_desk()
+    _, markers = desk.open(np.stack([scene.image] * 4), axis_labels=('t', 'y', 'x'))
+    desk.viewer.dims.set_current_step(0, 2)
+    desk.paint_both(markers, 2)
+    (layer,) = desk.saliency()
+    voxels = layer.data
+    for row in (30, 34):
+        desk.stroke(markers, (2, slice(row, row + 3), slice(30, 33)), 2)
+        desk.rest()
+    assert len(desk.learned) == 3
+    assert layer.data is voxels
 
 
 def recording(image: np.ndarray, count: int) -> tuple[Any, list[int]]:

@@ -18,7 +18,7 @@ import napari_flim
 PATH = Path(napari_flim.__file__).with_name('napari.yaml')
 MANIFEST = PluginManifest.from_file(PATH)
 CONTRIBUTIONS = MANIFEST.contributions
-DOCKS = ('Train', 'Kernels', 'Activations')
+DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate')
 
 
 @pytest.fixture
@@ -105,13 +105,15 @@ def test_the_menus_of_a_window_hold_our_commands(make_napari_viewer: Any) -> Non
     make_napari_viewer()
     menus = dict(get_app_model().menus)
     titles = {item.command.title for item in menus['napari-flim'] if hasattr(item, 'command')}
-    names = ('Train', 'Saliency of the selected images', 'Kernels', 'Activations')
+    names = ('Train', 'Saliency of the selected images', 'Kernels', 'Activations', 'Delineate')
     assert len(titles) == len(names)
     assert all(any(title.startswith(name) for title in titles) for name in names)
     submenus = {getattr(item, 'submenu', None) for item in menus['napari/layers/segment']}
     assert 'napari-flim' in submenus
     annotate = [getattr(item, 'command', None) for item in menus['napari/layers/annotate']]
     assert 'napari-flim.new_markers' in {command.id for command in annotate if command}
+    measure = [getattr(item, 'command', None) for item in menus['napari/layers/measure']]
+    assert 'napari-flim.measure_objects' in {command.id for command in measure if command}
 
 
 @pytest.mark.usefixtures('plugin')

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
 
 import napari_flim
 from napari_flim.bridge.controller import CONTROLLERS
@@ -23,6 +25,7 @@ from napari_flim.session.classes import COLOURS
 from napari_flim.training import learn_model
 
 SHAPE = (6, 8)
+PATIENCE_MS = 20_000
 
 
 @pytest.fixture
@@ -176,19 +179,22 @@ def test_seeds_dropped_on_a_window_lie_over_its_image(make_napari_viewer: Any, s
 
 @pytest.mark.usefixtures('plugin')
 def test_a_model_opens_the_train_dock_once_and_adds_no_layer(
-    make_napari_viewer: Any, model: Path
+    make_napari_viewer: Any, qtbot: QtBot, model: Path
 ) -> None:
     viewer = make_napari_viewer()
+    session = CONTROLLERS.of(viewer).session
     for _ in range(2):
+        before = session.learned
         assert viewer.open(model, plugin='napari-flim') == []
+        qtbot.waitUntil(lambda before=before: session.learned is not before, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(train_docks(viewer)), timeout=PATIENCE_MS)
     assert train_docks(viewer) == ['Train (FLIM - Feature Learning from Image Markers)']
-    learned = CONTROLLERS.of(viewer).session.learned
-    assert learned is not None and learned.model.ndim == 2
+    assert session.learned is not None and session.learned.model.ndim == 2
 
 
 @pytest.mark.usefixtures('plugin')
 def test_the_train_dock_that_a_menu_opened_is_shown_again(
-    make_napari_viewer: Any, model: Path
+    make_napari_viewer: Any, qtbot: QtBot, model: Path
 ) -> None:
     from napari._app_model import get_app_model
 
@@ -198,21 +204,31 @@ def test_the_train_dock_that_a_menu_opened_is_shown_again(
     dock = viewer.window.dock_widgets[title].parentWidget()
     dock.hide()
     viewer.open(model, plugin='napari-flim')
+    qtbot.waitUntil(lambda: not dock.isHidden(), timeout=PATIENCE_MS)
     assert train_docks(viewer) == [title]
-    assert not dock.isHidden()
 
 
 @pytest.mark.usefixtures('plugin')
 @pytest.mark.parametrize('ending', ['.flim', '.flim-session'])
-def test_a_damaged_file_raises_one_clear_error_and_changes_nothing(
-    make_napari_viewer: Any, tmp_path: Path, ending: str
+def test_a_damaged_file_is_told_by_napari_and_changes_nothing(
+    make_napari_viewer: Any, qtbot: QtBot, tmp_path: Path, ending: str
 ) -> None:
     viewer = make_napari_viewer()
     path = tmp_path / f'broken{ending}'
     path.write_bytes(b'no model at all')
-    state = CONTROLLERS.of(viewer).session.state
-    with pytest.raises(FileError, match='broken'):
-        viewer.open(path, plugin='napari-flim')
-    assert CONTROLLERS.of(viewer).session.state is state
+    session = CONTROLLERS.of(viewer).session
+    state, said = session.state, []
+
+    def note(notification: Any) -> None:
+        said.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    viewer.open(path, plugin='napari-flim')
+    qtbot.waitUntil(lambda: bool(said), timeout=PATIENCE_MS)
+    notification_manager.notification_ready.disconnect(note)
+    (text,) = said
+    assert text.startswith(f'{path} is not a readable {ending} ')
+    assert text.endswith(f'Choose a {ending} file saved by napari-flim.')
+    assert session.state is state
     assert not train_docks(viewer)
     assert not viewer.layers

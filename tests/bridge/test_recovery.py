@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,16 +17,26 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_flim.bridge.controller import Controller
-from napari_flim.bridge.files import open_session, save_session
+from napari_flim.bridge.files import Files
 from napari_flim.bridge.preferences import Preferences
-from napari_flim.bridge.recovery import MOST_FILES, Found, recovery_folder
+from napari_flim.bridge.recovery import (
+    MOST_FILES,
+    Found,
+    Recovery,
+    _keep,
+    recovery_folder,
+)
 from napari_flim.bridge.workers import WorkerRunner
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.io import atomic
 from napari_flim.io.session_file import read_session
+from napari_flim.progress import finish
 from napari_flim.session.classes import with_new_class
+from napari_flim.session.items import Item
 from napari_flim.session.running import InlineDebouncer, InlineRunner
+from napari_flim.session.saving import copy_of
 from napari_flim.session.session import Message
+from napari_flim.session.sources import ImageSource, Strokes
 
 TINY = Architecture((Block(channels=6), Block(channels=4)))
 
@@ -88,6 +99,11 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob('*')) if folder.exists() else []
 
 
+def found_by(desk: Desk) -> tuple[Found, ...]:
+    desk.recovery.look()
+    return desk.recovery.found
+
+
 def left_behind(folder: Path, scene, number: int = 0) -> Path:
     """A copy as of a program that no longer runs."""
     desk = Desk(folder)
@@ -117,12 +133,12 @@ def test_strokes_and_model_survive_a_crash_bit_for_bit(folder, scene, tmp_path) 
     arguments = [tmp_path / 'crash.py', folder, tmp_path, Path(__file__).parent]
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline().strip() == 'ready'
-        assert Desk(folder).recovery.found() == []
+        assert found_by(Desk(folder)) == ()
         child.kill()
     desk = Desk(folder)
-    (found,) = desk.recovery.found()
+    (found,) = found_by(desk)
     assert found.words.startswith('cells: 1 image, 3 markers, learned; ')
-    assert desk.recovery.recover(found)
+    desk.recovery.recover(found)
     np.testing.assert_array_equal(desk.markers().data, scene.markers)
     desk.viewer.add_image(scene.image, name='cells')
     desk.settle()
@@ -157,7 +173,7 @@ def test_a_saved_session_leaves_no_copy_and_the_next_stroke_makes_one(
     desk, folder, tmp_path
 ) -> None:
     assert files(folder)
-    save_session(desk.controller, tmp_path / 'a.flim-session')
+    desk.controller.files.save_session(tmp_path / 'a.flim-session')
     assert files(folder) == []
     desk.settle()
     assert files(folder) == []
@@ -174,7 +190,7 @@ def test_closing_the_viewer_keeps_everything_in_the_copy(desk, folder, scene) ->
     other = Desk(folder)
     saved = Found(desk.recovery.path, 'cells', read_session(desk.recovery.path))
     other.viewer.add_image(scene.image, name='cells')
-    assert other.recovery.recover(saved)
+    other.recovery.recover(saved)
     other.settle()
     assert other.session.items[0].strokes[0].digest == strokes
     np.testing.assert_array_equal(other.markers().data, scene.markers)
@@ -194,17 +210,17 @@ def test_two_viewers_keep_two_copies(desk, folder, scene) -> None:
     other.paint_scene(255 - scene.image, scene.markers)
     other.settle()
     assert len(files(folder)) == 2
-    assert desk.recovery.found() == other.recovery.found() == []
-    save_session(desk.controller, folder.parent / 'a.flim-session')
+    assert found_by(desk) == found_by(other) == ()
+    desk.controller.files.save_session(folder.parent / 'a.flim-session')
     assert files(folder) == [other.recovery.path.name]
 
 
 def test_a_recovered_session_keeps_its_file_until_it_is_kept_again(folder, scene) -> None:
     path = left_behind(folder, scene)
     desk = Desk(folder)
-    (found,) = desk.recovery.found()
-    assert desk.recovery.recover(found)
-    assert desk.recovery.found() == []
+    (found,) = found_by(desk)
+    desk.recovery.recover(found)
+    assert found_by(desk) == ()
     assert files(folder) == [path.name]
     desk.settle()
     assert files(folder) == [desk.recovery.path.name]
@@ -217,16 +233,16 @@ def test_a_recovered_session_keeps_its_file_until_it_is_kept_again(folder, scene
 def test_a_recovered_session_that_is_saved_leaves_no_copy(folder, scene, tmp_path) -> None:
     left_behind(folder, scene)
     desk = Desk(folder)
-    desk.recovery.recover(desk.recovery.found()[0])
-    assert save_session(desk.controller, tmp_path / 'a.flim-session')
+    desk.recovery.recover(found_by(desk)[0])
+    desk.controller.files.save_session(tmp_path / 'a.flim-session')
     assert files(folder) == []
 
 
 def test_what_is_discarded_is_gone(folder, scene) -> None:
     left_behind(folder, scene)
     desk = Desk(folder)
-    desk.recovery.discard(desk.recovery.found()[0])
-    assert desk.recovery.found() == []
+    desk.recovery.discard(found_by(desk)[0])
+    assert found_by(desk) == ()
     assert files(folder) == []
 
 
@@ -234,9 +250,9 @@ def test_unreadable_copies_are_told_and_left_alone(folder, scene) -> None:
     path = left_behind(folder, scene)
     path.write_bytes(path.read_bytes()[:100])
     desk = Desk(folder)
-    (found,) = desk.recovery.found()
+    (found,) = found_by(desk)
     assert 'not a readable .flim-session session' in found.words
-    assert not desk.recovery.recover(found)
+    desk.recovery.recover(found)
     assert desk.session.message == Message(found.words, error=True)
     assert files(folder) == [path.name]
 
@@ -245,11 +261,11 @@ def test_the_newest_copies_come_first_and_few_are_kept(folder, scene) -> None:
     for number in range(12):
         left_behind(folder, scene, number)
     desk = Desk(folder)
-    names = [found.path.name for found in desk.recovery.found()]
+    names = [found.path.name for found in found_by(desk)]
     assert names == sorted(names, reverse=True)
     desk.paint_scene(scene.image, scene.markers)
     desk.settle()
-    assert [one.path.name for one in desk.recovery.found()] == names[:MOST_FILES]
+    assert [one.path.name for one in found_by(desk)] == names[:MOST_FILES]
 
 
 def test_files_of_other_names_are_left_alone(folder) -> None:
@@ -260,13 +276,13 @@ def test_files_of_other_names_are_left_alone(folder) -> None:
         f'20200101T120000000000-{"9" * 40}.x',
     ):
         (folder / name).write_text('')
-    assert Desk(folder).recovery.found() == []
+    assert found_by(Desk(folder)) == ()
 
 
 def test_the_number_of_a_dead_program_may_be_in_use_again(folder, scene) -> None:
     path = left_behind(folder, scene)
     path.rename(folder / f'20200101T120000000000-{os.getpid()}.flim-session')
-    assert len(Desk(folder).recovery.found()) == 1
+    assert len(found_by(Desk(folder))) == 1
 
 
 def test_a_full_disk_is_told_once_and_not_after_every_stroke(desk, monkeypatch) -> None:
@@ -302,20 +318,27 @@ def test_a_folder_that_cannot_be_made_is_told_once(scene, tmp_path) -> None:
 
 
 def test_opening_another_session_sets_the_present_one_aside(desk, folder, scene, tmp_path) -> None:
-    save_session(desk.controller, tmp_path / 'a.flim-session')
+    desk.controller.files.save_session(tmp_path / 'a.flim-session')
     desk.markers().paint((30, 30), 2)
     desk.settle()
     first = desk.recovery.path
     painted = len(desk.session.items[0].strokes[0])
-    assert open_session(desk.controller, tmp_path / 'a.flim-session')
+    desk.controller.files.open_session(tmp_path / 'a.flim-session')
     desk.settle()
     assert desk.recovery.path != first
     assert files(folder) == [first.name]
     assert len(read_session(first).images[0].strokes[0][1]) == painted
 
 
-def test_copies_are_written_in_a_worker(qtbot, folder, scene) -> None:
-    owner = QObject()
+def test_copies_are_written_in_a_worker(qtbot, folder, scene, monkeypatch) -> None:
+    owner, writers = QObject(), []
+    write = atomic.Path.write_bytes
+
+    def noting(path, content):
+        writers.append(threading.current_thread())
+        return write(path, content)
+
+    monkeypatch.setattr(atomic.Path, 'write_bytes', noting)
     debouncers: list[InlineDebouncer] = []
 
     def debouncer(function, _milliseconds):
@@ -334,8 +357,9 @@ def test_copies_are_written_in_a_worker(qtbot, folder, scene) -> None:
     controller.viewer.add_labels(scene.markers, name='cells markers')
     for one in debouncers:
         one.flush()
-    assert files(folder) == []
     qtbot.waitUntil(lambda: files(folder) == [controller.recovery.path.name], timeout=5000)
+    assert writers
+    assert threading.main_thread() not in writers
     controller.session.unsaved = False
     qtbot.waitUntil(lambda: files(folder) == [], timeout=5000)
 
@@ -343,3 +367,80 @@ def test_copies_are_written_in_a_worker(qtbot, folder, scene) -> None:
 def test_the_folder_of_the_user_is_not_touched_without_a_viewer() -> None:
     assert Desk(None).recovery is None
     assert recovery_folder().name == 'recovery'
+
+
+def test_closing_while_a_copy_is_being_written_leaves_the_newest_one_alone(
+    desk, folder, scene
+) -> None:
+    copied, older = desk.recovery._copy, copy_of(desk.session)
+    job = _keep(copied, copied.number(), older, {})
+    next(job)
+    desk.session.live = False
+    desk.markers().paint((30, 30), 2)
+    desk.controller.items.debouncer.flush()
+    desk.recovery.keep_now()
+    # The worker is past the point where it could be stopped.
+    finish(job)
+    assert files(folder) == [desk.recovery.path.name]
+    (image,) = read_session(desk.recovery.path).images
+    assert len(image.strokes[0][1]) > (scene.markers > 0).sum()
+
+
+def test_a_copy_of_a_session_that_is_saved_does_not_come_back(desk, folder, tmp_path) -> None:
+    number = desk.recovery._copy.number()
+    job = _keep(desk.recovery._copy, number, copy_of(desk.session), {})
+    next(job)
+    desk.controller.files.save_session(tmp_path / 'a.flim-session')
+    finish(job)
+    assert files(folder) == []
+    desk.markers().paint((30, 30), 2)
+    desk.settle()
+    assert files(folder) == [desk.recovery.path.name]
+
+
+def test_closing_reads_no_voxels(folder, scene) -> None:
+    class Lazy:
+        shape, dtype, ndim = scene.image.shape, scene.image.dtype, 2
+
+        def __getitem__(self, place):
+            raise AssertionError('Voxels were read.')
+
+    desk = Desk(folder)
+    source = ImageSource('x', 'lazy', Lazy(), 'YX', (1.0, 1.0))
+    voxels = np.argwhere(scene.markers)
+    strokes = Strokes(voxels, np.ones(len(voxels), np.int64), scene.image.shape)
+    desk.session.put_item(Item(source, {0: strokes}, 'markers'))
+    desk.controller.rest()
+    (image,) = read_session(desk.recovery.path).images
+    assert len(image.strokes[0][1]) == len(voxels)
+
+
+def test_closing_while_a_session_is_saved_leaves_a_copy(held_desk, desk, folder, tmp_path) -> None:
+    runner = type(held_desk[1])()
+    desk.controller.files = Files(desk.controller, lambda: runner)
+    desk.controller.files.save_session(tmp_path / 'a.flim-session')
+    desk.recovery.path.unlink()
+    desk.controller.rest()
+    assert files(folder) == [desk.recovery.path.name]
+    # The window is still there, and so is the job.
+    runner.go_on()
+    assert (tmp_path / 'a.flim-session').exists()
+    assert files(folder) == []
+
+
+def test_what_others_left_is_read_in_a_worker(qtbot, folder, scene) -> None:
+    left_behind(folder, scene)
+    owner = QObject()
+    desk = Desk(folder)
+    desk.controller.recovery = recovery = Recovery(
+        desk.controller,
+        folder,
+        lambda: WorkerRunner(owner),
+        lambda function, _delay_ms: InlineDebouncer(function),
+    )
+    with qtbot.waitCallback() as called:
+        recovery.looked.connect(called)
+        recovery.look()
+        assert recovery.found == ()
+    assert recovery.found[0].words.startswith('cells: 1 image, 3 markers, learned; ')
+    owner.deleteLater()

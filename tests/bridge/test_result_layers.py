@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -42,6 +45,7 @@ class Scene:
     def objects(self, value: int = 2, **options) -> Labels:
         data = np.full(SHAPE, value, np.uint8)
         grid = grid_of(self.image, 'YX')
+        options = {'colormap': None, **options}
         return self.results.show_labels(
             'objects', self.item, 'cells objects', data, grid, **options
         )
@@ -246,11 +250,71 @@ def test_labels_take_the_colours_of_the_classes(scene: Scene) -> None:
     assert layer.opacity == 0.9
 
 
+def test_labels_keep_what_the_user_chose_for_them(scene: Scene) -> None:
+    layer = scene.objects()
+    layer.selected_label, layer.mode, layer.contour = 7, 'pick', 2
+    colours = layer.colormap = class_colormap(FIRST_CLASSES)
+    assert scene.objects(3) is layer
+    scene.image.data = np.zeros((20, 30), np.uint8)
+    grid = grid_of(scene.image, 'YX')
+    larger = np.ones((20, 30), np.uint8)
+    again = scene.results.show_labels(
+        'objects', scene.item, 'cells objects', larger, grid, colormap=None
+    )
+    assert again is layer
+    assert (layer.selected_label, layer.mode, layer.contour) == (7, 'pick', 2)
+    assert layer.colormap is colours
+
+
+def test_labels_that_the_user_paints_on_are_never_written_again(scene: Scene) -> None:
+    layer = scene.objects()
+    layer.paint((5, 5), 4)
+    painted = layer.data.copy()
+    assert 4 in painted
+    new = scene.objects(3)
+    assert new is not layer
+    assert (new.data == 3).all()
+    assert scene.objects(5) is new
+    np.testing.assert_array_equal(layer.data, painted)
+    scene.results.remove('objects', scene.item)
+    assert layer in scene.layers
+
+
+def test_the_rest_of_a_region_can_be_emptied(scene: Scene) -> None:
+    layer = scene.saliency(0.5)
+    layer.contrast_limits, layer.colormap = (0.2, 0.8), 'viridis'
+    region = (slice(2, 5), slice(3, 7))
+    part = np.ones((3, 4), np.float32)
+    assert scene.saliency(data=part, region=region, shape=SHAPE, emptied=True) is layer
+    assert (layer.data[region] == 1).all()
+    assert layer.data.sum() == 12
+    assert (layer.contrast_limits, layer.colormap.name) == ([0.2, 0.8], 'viridis')
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads the pages of a process from /proc')
+def test_a_large_stack_takes_memory_for_the_images_that_are_shown_only(scene: Scene) -> None:
+    def resident() -> int:
+        pages = Path('/proc/self/statm').read_text().split()[1]
+        return int(pages) * 4096
+
+    image = scene.viewer.add_image(np.broadcast_to(np.uint8(0), (256, 1024, 1024)), name='stack')
+    region, shape = (slice(9, 10),), (256, 1024, 1024)
+    part = np.ones((1, 1024, 1024), np.float32)
+    before = resident()
+    for emptied in (False, True):
+        scene.results.show_image(
+            'saliency', str(image.unique_id), 'saliency', part, grid_of(image, 'TYX'),
+            region=region, shape=shape, emptied=emptied,
+        )  # fmt: skip
+    assert resident() - before < 256 * 2**20  # of 1024
+
+
 def test_an_image_and_labels_of_one_role_are_two_layers(scene: Scene) -> None:
     layer = scene.saliency()
     data, grid = np.ones(SHAPE, np.uint8), grid_of(scene.image, 'YX')
-    labels = scene.results.show_labels('saliency', scene.item, 'labels', data, grid)
-    assert scene.results.show_labels('saliency', scene.item, 'labels', data, grid) is labels
+    show, look = scene.results.show_labels, {'colormap': None}
+    labels = show('saliency', scene.item, 'labels', data, grid, **look)
+    assert show('saliency', scene.item, 'labels', data, grid, **look) is labels
     assert scene.saliency() is layer
     assert len(scene.results.all()) == 2
 

@@ -427,7 +427,9 @@ def owner() -> QObject:
 
 def test_a_debouncer_calls_once_after_a_burst(qtbot: QtBot, owner: QObject) -> None:
     calls: list[float] = []
-    debouncer = QtDebouncer(lambda: calls.append(time.monotonic()), delay_ms=300, parent=owner)
+    debouncer = QtDebouncer(
+        lambda: calls.append(time.monotonic()), delay_ms=lambda: 300, parent=owner
+    )
     for _ in range(5):
         debouncer.call()
         last = time.monotonic()
@@ -443,13 +445,13 @@ def test_a_debouncer_can_be_flushed_cancelled_and_given_another_delay(
     qtbot: QtBot, owner: QObject
 ) -> None:
     calls: list[int] = []
-    debouncer = QtDebouncer(partial(calls.append, 1), delay_ms=10_000, parent=owner)
+    delays = [10_000]
+    debouncer = QtDebouncer(partial(calls.append, 1), delay_ms=lambda: delays[-1], parent=owner)
     debouncer.call()
     debouncer.flush()
     debouncer.flush()
     assert calls == [1]
-    debouncer.delay_ms = 20
-    assert debouncer.delay_ms == 20
+    delays.append(20)
     debouncer.call()
     debouncer.cancel()
     qtbot.wait(100)
@@ -466,7 +468,7 @@ def test_a_debounced_function_may_ask_to_be_called_again(qtbot: QtBot, owner: QO
         if len(calls) < 3:
             debouncer.call()
 
-    debouncer = QtDebouncer(again, delay_ms=10, parent=owner)
+    debouncer = QtDebouncer(again, delay_ms=lambda: 10, parent=owner)
     debouncer.call()
     debouncer.flush()
     assert calls == [1]
@@ -477,7 +479,7 @@ def test_a_debouncer_forgets_its_call_when_its_owner_is_destroyed(
     qtbot: QtBot, owner: QObject
 ) -> None:
     calls: list[int] = []
-    debouncer = QtDebouncer(partial(calls.append, 1), delay_ms=30, parent=owner)
+    debouncer = QtDebouncer(partial(calls.append, 1), delay_ms=lambda: 30, parent=owner)
     debouncer.call()
     owner.deleteLater()
     qtbot.wait(150)

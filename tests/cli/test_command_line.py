@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from napari_flim.engine.architecture import PRESETS
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.lids_images import read_mimg
+from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.io.seeds import write_seeds
 from napari_flim.model import load_model, settings_of
 
@@ -507,3 +509,155 @@ def test_a_table_that_is_piped_shows_whole_names(folders: Path) -> None:
     command += ['--truth', str(folders / 'masks'), '--predictions', str(folders / 'r')]
     text = subprocess.run(command, check=True, capture_output=True, text=True, encoding='utf-8')
     assert name in text.stdout
+
+
+def segment(folders: Path, *more: object, out: str = 'r', expect: int = 0):
+    images = folders / 'images'
+    return run(
+        'segment', folders / 'squares.flim', images, '--out', folders / out, *more, expect=expect
+    )
+
+
+def labels_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob('*_labels.tif')}
+
+
+def test_the_command_line_and_python_find_the_same_objects(folders: Path) -> None:
+    learn(folders)
+    segment(folders)
+    image = folders / 'images' / '2.png'
+    objects = load_model(folders / 'squares.flim').segment(image)
+    assert objects.max() == 2
+    write_labels(folders / 'python.tif', objects, (1, 1))
+    assert (folders / 'python.tif').read_bytes() == (folders / 'r' / '2_labels.tif').read_bytes()
+
+
+def test_settings_of_one_run_are_those_that_python_would_use(folders: Path) -> None:
+    learn(folders)
+    options = ('--method', 'watershed', '--threshold', '0.3', '--border', '1', '--erosion', '1.5')
+    segment(folders, *options, '--dilation', '6', '--smallest', '0', '--largest', 'inf')
+    model = load_model(folders / 'squares.flim').with_delineation(
+        method='watershed', threshold=0.3, border=1, erosion=1.5, dilation=6, sizes=None
+    )
+    expected = model.segment(folders / 'images' / '0.png')
+    np.testing.assert_array_equal(tifffile.imread(folders / 'r' / '0_labels.tif'), expected)
+    segment(folders, out='usual')
+    assert labels_in(folders / 'usual') != labels_in(folders / 'r')
+
+
+def test_a_size_in_world_units_leaves_out_what_is_smaller(folders: Path) -> None:
+    learn(folders)
+    segment(folders, '--method', 'none', '--objects')
+    sizes = [float(row['area']) for row in rows_of(folders / 'r' / '2_objects.csv')]
+    assert len(sizes) == 2
+    segment(folders, '--method', 'none', '--smallest', max(sizes), out='large')
+    assert tifffile.imread(folders / 'large' / '2_labels.tif').max() == 1
+    segment(folders, '--method', 'none', '--largest', min(sizes), out='small')
+    assert tifffile.imread(folders / 'small' / '2_labels.tif').max() == 1
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline='', encoding='utf-8') as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_table_has_one_row_for_each_object(folders: Path) -> None:
+    learn(folders)
+    segment(folders, '--objects', '--saliency')
+    labels = tifffile.imread(folders / 'r' / '2_labels.tif')
+    image = imread(folders / 'images' / '2.png')
+    rows = rows_of(folders / 'r' / '2_objects.csv')
+    assert [int(row['label']) for row in rows] == [1, 2]
+    for number, row in enumerate(rows, start=1):
+        assert float(row['area']) == (labels == number).sum()
+        assert float(row['mean_intensity']) == pytest.approx(image[labels == number].mean())
+        assert 0 < float(row['mean_saliency']) <= 1
+
+
+def test_saliency_alone_gives_the_objects_that_the_model_gives(folders: Path) -> None:
+    learn(folders)
+    # Forests of a model also compare what its block 1 has learned.
+    options = ('--method', 'random_walker', '--smallest', '0', '--largest', 'inf')
+    segment(folders, '--saliency', *options)
+    image = folders / 'images' / '1.png'
+    run('delineate', folders / 'r' / '1_saliency.tif', image, '--out', folders / 'd', *options)
+    assert labels_in(folders / 'd') == {
+        '1_labels.tif': (folders / 'r' / '1_labels.tif').read_bytes()
+    }
+
+
+def test_markers_beside_saliency_are_objects_whatever_the_saliency_says(folders: Path) -> None:
+    saliency = np.zeros((48, 48), np.uint8)
+    saliency[8:18, 8:18] = 255
+    imsave(folders / 'bytes.png', saliency, check_contrast=False)
+    markers = np.zeros((48, 48), np.uint8)
+    markers[30:34, 30:34], markers[12:14, 12:14] = 2, 1
+    imsave(folders / 'marks.png', markers, check_contrast=False)
+    arguments = ('delineate', folders / 'bytes.png', folders / 'images' / '0.png')
+    outcome = run(*arguments, '--markers', folders / 'marks.png', '--out', folders / 'd')
+    assert '0.png: 2 objects' in plain(outcome)
+    labels = tifffile.imread(folders / 'd' / '0_labels.tif')
+    assert (labels[30:34, 30:34] == 2).all()
+    assert not labels[12:14, 12:14].any()
+
+
+def test_maps_of_several_classes_give_objects_with_classes(folders: Path) -> None:
+    maps = np.zeros((2, 48, 48), np.float32)
+    maps[0, 8:18, 8:18] = maps[1, 28:40, 26:38] = 1
+    write_saliency(folders / 'two.tif', maps, (1, 1))
+    arguments = ('delineate', folders / 'two.tif', folders / 'images' / '0.png', '--objects')
+    run(*arguments, '--out', folders / 'd')
+    classes = tifffile.imread(folders / 'd' / '0_classes.tif')
+    assert (classes[12, 12], classes[34, 32], classes[2, 2]) == (2, 3, 1)
+    assert [row['class'] for row in rows_of(folders / 'd' / '0_objects.csv')] == ['2', '3']
+
+
+@pytest.mark.parametrize(
+    ('saliency', 'options', 'code', 'words'),
+    [
+        (np.zeros((9, 9), np.float32), (), 1, '(9, 9), but 0.png has (48, 48)'),
+        (np.full((48, 48), 2, np.float32), (), 1, 'values from 2 to 2; expected saliency'),
+        (np.zeros((48, 48), np.float32), ('--method', 'magic'), 2, "no method 'magic'; choose"),
+        (np.zeros((48, 48), np.float32), ('--threshold', '2'), 2, 'from 0 to 1'),
+        (
+            np.zeros((48, 48), np.float32),
+            ('--smallest', '9', '--largest', '3'),
+            2,
+            'expected the smaller one first',
+        ),
+        (np.zeros((48, 48), np.float32), ('--markers', 'nowhere.png'), 2, 'nowhere.png'),
+    ],
+)
+def test_what_cannot_be_delineated_is_said_in_one_line(
+    folders: Path, saliency: np.ndarray, options: tuple[str, ...], code: int, words: str
+) -> None:
+    np.save(folders / 's.npy', saliency)
+    image = folders / 'images' / '0.png'
+    arguments = ('delineate', folders / 's.npy', image, '--out', folders / 'd', *options)
+    assert words in plain(run(*arguments, expect=code))
+    assert not (folders / 'd').exists()
+
+
+def test_a_wrong_method_ends_segmenting_before_any_image_is_read(folders: Path) -> None:
+    learn(folders)
+    outcome = segment(folders, '--method', 'magic', expect=2)
+    assert "no method 'magic'; choose one of dynamic_trees" in plain(outcome)
+    assert not (folders / 'r').exists()
+
+
+def test_info_says_how_objects_are_found(folders: Path) -> None:
+    learn(folders)
+    text = plain(run('info', folders / 'squares.flim'))
+    assert "cut saliency above Otsu's threshold of each image" in text
+    model = load_model(folders / 'squares.flim')
+    sizes = model.delineation.seeds.sizes
+    assert f'area from {sizes.smallest:g}, area up to {sizes.largest:g}' in text
+    changed = model.with_delineation(
+        method='random_walker', threshold=0.4, border=1, sizes=None, erosion=2.5, opening=1
+    )
+    changed.save(folders / 'squares.flim')
+    text = plain(run('info', folders / 'squares.flim'))
+    assert 'objects random_walker: the seeds that a random walk' in text
+    assert 'saliency above 0.4, ' in text
+    assert 'none within 1 voxels of the border, opening 1, holes filled' in text
+    assert 'inner seeds 2.5 away, outer seeds by the size of objects' in text

@@ -71,6 +71,19 @@ def test_the_free_band_is_a_quarter_of_a_diameter_wide_but_five_voxels_at_least(
     assert widest(small) == 5
 
 
+def test_in_volumes_inner_seeds_lie_deeper_and_outer_seeds_nearer():
+    volume = np.zeros((40, 40, 40))
+    volume[10:30, 10:30, 10:30] = 1
+    labels = seeds_from_saliency(volume, PLAIN).labels
+    expected = np.zeros(volume.shape, bool)
+    expected[13:27, 13:27, 13:27] = True
+    np.testing.assert_array_equal(labels == 2, expected)
+    distance = ndimage.distance_transform_edt(volume == 0)
+    twentieth = 0.05 * (6 * volume.sum() / np.pi) ** (1 / 3)
+    assert twentieth > 1
+    np.testing.assert_array_equal(labels == 1, distance > twentieth)
+
+
 @pytest.mark.parametrize('unit', [0.1, 0.3, 7.0])
 def test_seeds_do_not_depend_on_the_unit(unit):
     seeds = seeds_from_saliency(two_squares(), PLAIN, spacing=(unit, unit))

@@ -300,3 +300,12 @@ def test_missing_paths_and_empty_folders_are_named(tmp_path: Path) -> None:
 )
 def test_a_stem_is_exact(name: str, expected: str) -> None:
     assert stem(Path('folder.x') / name) == expected
+
+
+def test_an_image_that_does_not_fit_in_memory_is_not_called_damaged(tmp_path) -> None:
+    path = tmp_path / 'huge.npy'
+    with path.open('wb') as file:
+        header = {'descr': '|u1', 'fortran_order': False, 'shape': (2**25, 2**25)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(FileError, match='needs more memory than there is'):
+        read_images(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import nibabel
 import numpy as np
+import pandas
 import pytest
 import tifffile
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_flim.errors import FileError
 from napari_flim.io.images import read_image
-from napari_flim.io.results import read_labels, write_labels, write_saliency
+from napari_flim.io.results import read_labels, write_labels, write_saliency, write_table
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=3, max_side=6)
 
@@ -116,3 +117,12 @@ def test_fractions_are_no_labels(tmp_path: Path) -> None:
     np.save(tmp_path / 'a.npy', np.array([[0.5, 1.0]]))
     with pytest.raises(FileError, match='fractions'):
         read_labels(tmp_path / 'a.npy')
+
+
+def test_a_table_is_plain_csv_with_whole_numbers_kept_whole(tmp_path: Path) -> None:
+    table = pandas.DataFrame({'label': [1, 2], 'area (µm²)': [0.1 + 0.2, 1234567.0]})
+    write_table(tmp_path / 'objects.csv', table)
+    expected = 'label,area (µm²)\n1,0.3\n2,1234567\n'
+    assert (tmp_path / 'objects.csv').read_bytes() == expected.encode('utf-8')
+    with pytest.raises(FileError, match='does not exist'):
+        write_table(tmp_path / 'nowhere' / 'objects.csv', table)

@@ -37,7 +37,8 @@ CLASSES = (
     {'label': 1, 'name': 'background', 'colour': (0.35, 0.55, 0.75), 'role': 'background'},
     {'label': 7, 'name': 'Ei', 'colour': (1, 0, 0.5), 'role': 'object'},
 )
-PLAIN = [one.name for one in fields(SavedImage) if one.name != 'strokes']
+ARRAYS = ('strokes', 'corrections')
+PLAIN = [one.name for one in fields(SavedImage) if one.name not in ARRAYS]
 
 
 def strokes(*voxels: tuple[int, ...], labels: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -352,7 +353,7 @@ def test_foreign_and_hostile_files_are_refused(content, model, tmp_path) -> None
     refused(pickle.dumps({'weights': 1}))
     refused(save_tensors({'a': np.zeros(2)}, metadata={KEY: '[' * 100_000}))
     model.save(tmp_path / 'm.flim')
-    assert 'expected a .flim-session file' in refused((tmp_path / 'm.flim').read_bytes())
+    assert 'choose a .flim-session file saved' in refused((tmp_path / 'm.flim').read_bytes())
     (tmp_path / 's.flim-session').write_bytes(content)
     with pytest.raises(FileError, match='not a model of napari-flim'):
         flim.load(tmp_path / 's.flim-session')

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import MarkerError
 from napari_flim.session.classes import (
     COLOURS,
     FIRST_CLASSES,
-    LARGEST_LABEL,
     class_named,
     colour_of,
     with_change,

@@ -104,6 +104,30 @@ def test_a_decoder_of_a_block_that_is_not_learned_yet_reads_the_last_one(item) -
     assert finish(learn(request_of([item], settings, 2))).model.decoder.block == 2
 
 
+@pytest.mark.filterwarnings('ignore:.*not finite')
+def test_voxels_that_are_not_finite_are_told_when_they_are_read(scene, make_item) -> None:
+    image = scene.image.astype(np.float32)
+    image[0, :3] = np.nan
+    item = make_item(image, scene.markers)
+    made = finish(learn(request_of([item], Settings(TWO))))
+    words = 'image a holds 3 voxels that are not finite numbers; they are read as dark.'
+    assert made.warning == words
+    first = finish(apply(made.model, Target(item.source)))
+    assert first.warning == words
+    assert finish(apply(made.model, Target(item.source), known=[first])).warning == ''
+
+
+def test_results_of_other_voxels_are_not_taken_for_those_of_a_target(item, make_item) -> None:
+    model = finish(learn(request_of([item], Settings(TWO)))).model
+    known = finish(apply(model, Target(item.source)))
+    other = make_item(255 - item.source.data, np.zeros((48, 48), np.uint8))
+    assert Target(other.source).place == known.target.place
+    alone = finish(apply(model, Target(other.source)))
+    again = finish(apply(model, Target(other.source), known=[known]))
+    np.testing.assert_array_equal(again.saliency, alone.saliency)
+    assert not np.array_equal(again.saliency, known.saliency)
+
+
 def test_an_unsuitable_image_is_an_error_for_the_user(item) -> None:
     settings = Settings(TWO, transform=InputTransform('lab'))
     with pytest.raises(ImageError, match='no Lab colour'):

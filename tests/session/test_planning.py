@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_flim.engine.architecture import Block
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import LearningError
 from napari_flim.session.expert import drop_unticked, invert_kernels, switch_kernels, weigh_kernels
@@ -14,6 +15,7 @@ from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import BankChange
 from napari_flim.session.planning import (
     block_problem,
+    change_to_finish,
     edits_after,
     kept_blocks,
     plan_all,
@@ -245,3 +247,24 @@ def test_weights_set_by_hand_follow_their_kernels(session, learned, carry_out, s
 )
 def test_a_block_says_which_one_to_learn_first(states, number: int, words: str) -> None:
     assert block_problem(states, number) == words
+
+
+def test_learning_belongs_to_the_change_that_made_blocks_stale(session, stroke) -> None:
+    assert change_to_finish(session) == ''
+    change_settings(session, with_block(session.settings, 2, Block(channels=3)))
+    assert change_to_finish(session) == 'settings'
+    stroke(session)
+    assert change_to_finish(session) == ''
+
+
+def test_learning_that_was_due_before_the_latest_change_is_no_part_of_it(session) -> None:
+    change_settings(session, with_block(session.settings, 2, Block(channels=3)))
+    decoder = replace(session.settings.decoder, name='label')
+    state = replace(session.state, settings=replace(session.settings, decoder=decoder))
+    session.change('another decoder', state)
+    assert change_to_finish(session) == ''
+
+
+def test_the_first_learning_is_part_of_no_change(fresh) -> None:
+    change_settings(fresh, with_block(fresh.settings, 2, Block(channels=3)))
+    assert change_to_finish(fresh) == ''

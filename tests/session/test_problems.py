@@ -10,7 +10,7 @@ import pytest
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.session.classes import with_role
-from napari_flim.session.problems import bytes_needed, problems
+from napari_flim.session.problems import bytes_needed, memory_problem, problems
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
 
@@ -38,9 +38,23 @@ def test_an_image_is_needed_first() -> None:
     assert 'Open an image' in only(Session())
 
 
-@pytest.mark.parametrize('without', [{'included': False}, {'opened': False}])
-def test_an_image_must_be_ticked_and_open(item, without) -> None:
-    assert 'tick at least one' in only(session_of(replace(item, **without)))
+def test_an_image_must_be_ticked(item) -> None:
+    assert 'tick at least one' in only(session_of(replace(item, included=False)))
+    other = replace(item, source=replace(item.source, key='b'), opened=False)
+    assert 'tick at least one' in only(session_of(replace(item, included=False), other))
+
+
+def test_an_image_that_is_closed_is_to_be_opened_again(item) -> None:
+    text = only(session_of(replace(item, opened=False)))
+    assert text == 'image a is closed; open it again, or another image.'
+
+
+def test_markers_that_cannot_be_read_are_a_problem_and_not_learned_from(item) -> None:
+    session = session_of(replace(item, problem='markers a holds the label 300.'))
+    assert only(session) == 'markers a holds the label 300.'
+    assert session.training_images() == ()
+    session.include('a', False)
+    assert 'tick at least one' in only(session)
 
 
 def test_a_marker_layer_is_needed(item) -> None:
@@ -124,6 +138,18 @@ def test_an_image_too_large_for_the_memory_is_named(item, scene, make_item) -> N
     needed = bytes_needed(session.settings, large.source)
     text = only(session, needed - 1)
     assert 'Crop image b' in text
+    assert 'raise the budget' in text
+
+
+def test_applying_is_refused_by_the_model_and_not_by_the_settings_chosen_since(session) -> None:
+    model, source = session.learned.model, session.items[0].source
+    needed = bytes_needed(model, source)
+    assert memory_problem(model, source, needed) == ''
+    larger = replace(session.settings, architecture=Architecture((Block(channels=500),)))
+    session.state = replace(session.state, settings=larger)
+    assert memory_problem(model, source, needed) == ''
+    text = memory_problem(model, source, needed - 1)
+    assert text.startswith('image a needs about 1 MB of memory')
     assert 'raise the budget' in text
 
 

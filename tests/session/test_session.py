@@ -47,6 +47,21 @@ def test_the_next_item_is_shown_when_the_current_one_is_forgotten(scene, make_it
     assert (session.current, session.items) == (None, ())
 
 
+def test_an_open_item_takes_the_place_of_a_closed_current_one(scene, make_item) -> None:
+    first, second, third = (make_item(scene.image, scene.markers, key=key) for key in 'abc')
+    session = Session(items=(first, replace(second, opened=False), third), current='a')
+    session.leave_closed()
+    assert session.current == 'a'
+    session.put_item(replace(first, opened=False))
+    session.leave_closed()
+    assert session.current == 'c'
+    session.put_item(replace(third, opened=False))
+    session.leave_closed()
+    assert session.current == 'c'
+    session.remove_item('c')
+    assert session.current is None
+
+
 def test_every_change_of_a_field_is_heard_once(fresh) -> None:
     heard: list[State] = []
     fresh.events['state'].connect(heard.append)

@@ -111,3 +111,11 @@ def test_strokes_cannot_be_written() -> None:
         strokes.labels[0] = 2
     with pytest.raises(ValueError, match='read-only'):
         strokes.coordinates[0] = 2
+
+
+def test_what_strokes_are_known_by_is_computed_once() -> None:
+    strokes = Strokes(np.array([[0, 1], [2, 3]]), np.array([1, 2]), (5, 5))
+    digest, counts = strokes.digest, strokes.counts
+    assert strokes.digest is digest
+    assert strokes.counts is counts
+    assert counts == {1: 1, 2: 1}

@@ -73,6 +73,18 @@ def test_added_and_removed_blocks_are_noticed(session) -> None:
     assert 'Changed since' in say(session)
 
 
+def test_without_an_open_image_the_advice_is_to_open_one(session) -> None:
+    (item,) = session.items
+    session.items = (replace(item, opened=False),)
+    assert say(session).endswith('kernels. image a is closed: open it again.')
+    session.items *= 2
+    assert say(session).endswith('kernels. The images are closed: open one again.')
+    session.items = ()
+    assert say(session).endswith('kernels. No image is open: open one.')
+    relearned(session, digest='')
+    assert say(session).endswith('with 1 channel.')
+
+
 def source_of(shape, axes: str, spacing, unit: str) -> ImageSource:
     return ImageSource('a', 'cells', np.zeros(shape, np.uint8), axes, spacing, unit)
 
@@ -121,6 +133,9 @@ def test_memory_is_given_in_units_people_know(needed: int, words: str) -> None:
 def test_what_is_painted_is_counted_in_words(scene, make_item, item, paint) -> None:
     assert marked_words(item) == '42 voxels of label 1, 16 voxels of label 2'
     assert marked_words(replace(item, strokes={})) == 'nothing painted'
+    assert marked_words(replace(item, problem='It holds the label 300.')) == (
+        'It holds the label 300.'
+    )
     single = np.zeros((48, 48), np.uint8)
     single[3, 3] = 2
     stack = make_item(np.stack([scene.image] * 3), single, 'TYX')

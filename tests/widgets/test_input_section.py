@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QCoreApplication, QEvent, Qt
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.bridge.preferences import Preferences
@@ -207,6 +207,17 @@ def test_the_preview_is_switched_on_and_off_and_by_deleting_its_layer(
     qtbot.waitUntil(lambda: desk.controller.results.find('input', key) is not None, timeout=20000)
     desk.viewer.layers.remove(desk.controller.results.find('input', key))
     assert not desk.section.show_input.isChecked()
+
+
+def test_the_preview_goes_with_its_dock(desk: Desk, qtbot: QtBot) -> None:
+    key, results = str(desk.image.unique_id), desk.controller.results
+    section = InputSection(desk.controller)
+    section.show_input.click()
+    qtbot.waitUntil(lambda: results.find('input', key) is not None, timeout=20000)
+    section.deleteLater()
+    QCoreApplication.sendPostedEvents(section, QEvent.Type.DeferredDelete.value)
+    assert results.find('input', key) is None
+    assert list(desk.viewer.layers) == [desk.image]
 
 
 def test_every_control_is_named_and_nothing_is_wider_than_the_dock(desk: Desk) -> None:

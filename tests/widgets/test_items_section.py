@@ -52,7 +52,7 @@ def test_new_markers_are_made_for_an_image_without(
     qtbot: QtBot, section: ItemsSection, desk: Any, scene: Any
 ) -> None:
     row = section.row(desk.open(scene, markers=False))
-    assert row.new_markers.text() == 'New markers for "cells"'
+    assert row.new_markers.text() == 'New markers'
     qtbot.mouseClick(row.new_markers, Qt.MouseButton.LeftButton)
     assert desk.markers().data.shape == scene.image.shape
     assert desk.viewer.layers.selection.active is desk.markers()
@@ -65,9 +65,34 @@ def test_deleted_markers_are_brought_back(
     row = section.row(desk.open(scene))
     desk.viewer.layers.remove(desk.markers())
     desk.rest()
-    assert row.new_markers.text() == 'Bring back markers for "cells"'
+    assert row.new_markers.text() == 'Bring back markers'
     qtbot.mouseClick(row.new_markers, Qt.MouseButton.LeftButton)
     np.testing.assert_array_equal(desk.markers().data, scene.markers)
+
+
+def test_markers_are_brought_back_while_their_image_is_closed_and_join_it_again(
+    qtbot: QtBot, section: ItemsSection, desk: Any, scene: Any
+) -> None:
+    image = desk.viewer.add_image(scene.image, name='cells', scale=(0.5, 0.5), translate=(3, 4))
+    grid = {'scale': (0.5, 0.5), 'translate': (3, 4)}
+    desk.viewer.add_labels(scene.markers.copy(), name='cells markers', **grid)
+    desk.rest()
+    desk.viewer.layers.clear()
+    desk.rest()
+    row = section.row(str(image.unique_id))
+    assert row.included.text() == 'cells (closed)'
+    assert row.new_markers.text() == 'Bring back markers'
+    qtbot.mouseClick(row.new_markers, Qt.MouseButton.LeftButton)
+    desk.rest()
+    markers = desk.markers()
+    np.testing.assert_array_equal(markers.data, scene.markers)
+    assert tuple(markers.translate) == (3, 4) and tuple(markers.scale) == (0.5, 0.5)
+    assert row.new_markers.isHidden()
+    again = desk.viewer.add_image(image.data, name='cells', scale=(0.5, 0.5), translate=(3, 4))
+    desk.rest()
+    key = str(again.unique_id)
+    assert [item.source.key for item in desk.session.items] == [key]
+    assert desk.controller.items.marker_layer(key) is markers
 
 
 def test_another_marker_layer_can_be_chosen_and_none(

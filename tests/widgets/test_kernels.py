@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Layer
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
 from qtpy.QtGui import QContextMenuEvent
 from qtpy.QtWidgets import QApplication
@@ -16,10 +17,11 @@ from napari_flim.bridge.preferences import Preferences
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.session.expert import drop_unticked, switch_kernels, weigh_kernels
 from napari_flim.session.running import InlineDebouncer, InlineRunner
+from napari_flim.session.session import Message
 from napari_flim.session.settings import Settings
 from napari_flim.widgets.kernel_card import card_parts, to_pixmap
 from napari_flim.widgets.kernel_menu import KernelMenu
-from napari_flim.widgets.kernels import KernelGrid, KernelsDock
+from napari_flim.widgets.kernels import HELP, KernelGrid, KernelsDock
 
 SMALL = Architecture((Block(channels=4, kernels_per_marker=2), Block(channels=6)))
 LEFT = Qt.MouseButton.LeftButton
@@ -61,6 +63,10 @@ class Bench:
             model.index(row, 0).data(Qt.ItemDataRole.UserRole) for row in range(model.rowCount())
         ]
 
+    def choose_block(self, number: int) -> None:
+        self.grid.block.setCurrentIndex(number - 1)
+        self.grid.block.activated.emit(number - 1)
+
     def place(self, row: int, part: str) -> QPoint:
         rect = self.list.visualRect(self.list.cards.index(row, 0))
         return getattr(card_parts(rect, self.list.fontMetrics()), part).center()
@@ -88,6 +94,7 @@ class Bench:
 def bench(qtbot, scene) -> Bench:
     made = Bench(qtbot)
     made.open(scene)
+    made.controller.gallery.show_block(1)
     assert len(made.faces) == 4
     return made
 
@@ -105,8 +112,26 @@ def test_a_dock_without_kernels_says_what_to_do(qtbot) -> None:
     empty = Bench(qtbot).grid
     assert empty.pages.currentWidget() is empty.empty
     assert 'paint, then press Learn in the Train dock' in empty.empty.text()
-    assert not empty.drop.isEnabled() and not empty.undo.isEnabled()
+    assert not empty.drop.isEnabled() and not empty.history.undo.isEnabled()
     assert 'No kernel is unticked' in empty.drop.toolTip()
+
+
+def test_the_cards_are_those_of_the_decoded_block_until_another_is_chosen(qtbot, scene) -> None:
+    bench = Bench(qtbot)
+    bench.open(scene)
+    assert bench.grid.block.currentText() == 'block 2'
+    assert {face.card.block for face in bench.faces} == {2}
+    bench.choose_block(1)
+    assert {face.card.block for face in bench.faces} == {1}
+
+
+def test_an_encoder_decoded_at_its_first_block_opens_there(qtbot, scene) -> None:
+    bench = Bench(qtbot)
+    settings = bench.session.settings
+    settings = replace(settings, decoder=replace(settings.decoder, block=1))
+    bench.session.state = replace(bench.session.state, settings=settings)
+    bench.open(scene)
+    assert bench.grid.block.currentText() == 'block 1'
 
 
 def test_cards_appear_when_something_is_learned(bench: Bench) -> None:
@@ -121,7 +146,7 @@ def test_a_click_on_the_tick_switches_the_kernel_and_saliency_follows(bench: Ben
     assert bench.session.edits.off == {(1, 1)}
     assert [face.ticked for face in bench.faces] == [True, False, True, True]
     assert bench.grid.count.text() == '1 of 4 off'
-    assert bench.grid.undo.toolTip() == 'Undo: switching 1 kernel off'
+    assert bench.grid.history.undo.toolTip() == 'Undo: switching 1 kernel off'
     assert bench.selected() == []
     bench.click(1, 'tick')
     assert not bench.session.edits.off
@@ -137,8 +162,7 @@ def test_the_tick_of_a_selected_card_is_meant_for_the_selection(bench: Bench) ->
 
 
 def test_a_click_on_the_weight_cycles_it_in_the_decoded_block(bench: Bench) -> None:
-    bench.grid.block.setCurrentIndex(1)
-    bench.grid.block.activated.emit(1)
+    bench.choose_block(2)
     seen = []
     for _ in range(4):
         bench.click(0, 'sign')
@@ -159,6 +183,87 @@ def test_one_click_shows_the_channel_after_no_second_one_came(bench: Bench, qtbo
     assert name not in [layer.name for layer in bench.viewer.layers]
     wait = QApplication.doubleClickInterval() + 2000
     qtbot.waitUntil(lambda: name in [one.name for one in bench.viewer.layers], timeout=wait)
+
+
+def shown_channel(bench: Bench, row: int) -> Layer:
+    bench.grid._on_picture_asked(bench.faces[row])
+    name = f'cells block 1 kernel {bench.faces[row].card.kernel + 1}'
+    (layer,) = [one for one in bench.viewer.layers if one.name == name]
+    assert layer.visible
+    return layer
+
+
+def test_a_second_click_on_the_card_hides_its_channel_and_a_third_shows_it(bench: Bench) -> None:
+    layer = shown_channel(bench, 2)
+    assert 'click its card again' in bench.grid.message.text()
+    bench.grid._on_picture_asked(bench.faces[2])
+    assert not layer.visible
+    assert bench.grid.message.text() == HELP
+    assert shown_channel(bench, 2) is layer
+
+
+def test_a_click_on_another_card_shows_its_channel_in_the_same_layer(bench: Bench) -> None:
+    layer = shown_channel(bench, 2)
+    layer.visible = False
+    assert shown_channel(bench, 1) is layer
+
+
+def test_escape_in_the_list_hides_the_channel(bench: Bench, qtbot) -> None:
+    layer = shown_channel(bench, 0)
+    qtbot.keyClick(bench.list, Qt.Key.Key_Escape)
+    assert not layer.visible
+    assert bench.grid.message.text() == HELP
+
+
+def test_the_menu_hides_a_channel_that_is_shown(bench: Bench) -> None:
+    layer = shown_channel(bench, 1)
+    bench.select(1)
+    choose(bench.menu(), 'Hide channel of kernel 2')
+    assert not layer.visible
+    choose(bench.menu(), 'Show channel of kernel 2')
+    assert layer.visible
+
+
+def test_every_card_tells_what_clicks_do(bench: Bench) -> None:
+    tip = bench.list.cards.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert tip.endswith('Click: show its channel or hide it. Double click: go to its stroke')
+    assert bench.grid.message.text() == HELP
+
+
+@pytest.mark.parametrize('width', [320, 480])
+def test_nothing_moves_when_a_message_comes_or_goes(bench: Bench, qtbot, width: int) -> None:
+    bench.grid.resize(width, 500)
+    QApplication.processEvents()
+    parts = (bench.grid.drop, bench.grid.history, bench.grid.count, bench.list)
+    before = [part.geometry() for part in parts]
+    bench.session.message = Message('Something went wrong in many words. ' * 12, error=True)
+    QApplication.processEvents()
+    assert [part.geometry() for part in parts] == before
+    message = bench.grid.message
+    assert message.verticalScrollBar().maximum() > 0
+    assert message.widget().toolTip() == bench.session.message.text
+    bench.session.message = Message()
+    QApplication.processEvents()
+    assert [part.geometry() for part in parts] == before
+    assert message.verticalScrollBar().maximum() == 0
+
+
+def test_a_message_goes_with_the_next_thing_that_is_done(bench: Bench) -> None:
+    def told() -> None:
+        bench.controller.gallery.go_to_origin(1, 2)
+        assert bench.grid.message.text().startswith('Kernel 3 of block 1')
+
+    told()
+    bench.click(1, 'tick')
+    assert bench.grid.message.text() == HELP
+    told()
+    bench.choose_block(2)
+    assert bench.grid.message.text() == HELP
+    told()
+    bench.session.live = False
+    bench.viewer.layers['cells markers'].paint((30, 30), 2)
+    bench.settle()
+    assert bench.grid.message.text() == HELP
 
 
 def test_a_double_click_jumps_and_shows_no_channel(bench: Bench, qtbot) -> None:
@@ -252,15 +357,42 @@ def test_dropping_removes_the_kernels_and_learns_later_blocks_again(bench: Bench
     assert not bench.grid.drop.isEnabled()
 
 
+def test_one_undo_takes_back_dropping_and_the_learning_it_caused(bench: Bench) -> None:
+    switch_kernels(bench.session, [(1, 0), (1, 2)], False)
+    before = bench.session.state
+    bench.grid.drop.click()
+    bench.settle()
+    after = bench.session.state
+    assert after.learned.model.blocks[1] is not before.learned.model.blocks[1]
+    assert bench.grid.history.undo.toolTip() == 'Undo: dropping 2 kernels'
+    bench.grid.history.undo.click()
+    bench.settle()
+    assert bench.session.state is before
+    assert bench.grid.history.undo.toolTip() == 'Undo: switching 2 kernels off'
+    bench.grid.history.redo.click()
+    assert bench.session.state is after
+    assert not bench.grid.history.redo.isEnabled()
+
+
+def test_one_undo_takes_back_inverting_and_the_live_learning_after_it(bench: Bench) -> None:
+    before = bench.session.state
+    bench.select(0)
+    choose(bench.menu(), 'Invert')
+    bench.settle()
+    assert 'stale' not in bench.session.block_states()
+    bench.grid.history.undo.click()
+    assert bench.session.state is before
+
+
 def test_undo_and_redo_name_the_change(bench: Bench) -> None:
     switch_kernels(bench.session, [(1, 0)], False)
-    bench.grid.undo.click()
+    bench.grid.history.undo.click()
     assert not bench.session.edits.off
-    assert bench.grid.redo.toolTip() == 'Redo: switching 1 kernel off'
+    assert bench.grid.history.redo.toolTip() == 'Redo: switching 1 kernel off'
     assert all(face.ticked for face in bench.faces)
-    bench.grid.redo.click()
+    bench.grid.history.redo.click()
     assert bench.session.edits.off == {(1, 0)}
-    assert not bench.grid.redo.isEnabled()
+    assert not bench.grid.history.redo.isEnabled()
 
 
 def test_new_pictures_change_cards_in_place(bench: Bench) -> None:
@@ -340,7 +472,7 @@ def test_every_card_speaks_and_every_control_has_a_name(bench: Bench) -> None:
     assert index.data(Qt.ItemDataRole.AccessibleTextRole).startswith('kernel 1, ')
     assert 'Mean activation' in index.data(Qt.ItemDataRole.ToolTipRole)
     grid = bench.grid
-    for control in (grid.block, grid.item, grid.order, grid.truth, grid.list, grid.undo, grid.redo):
+    for control in (grid.block, grid.item, grid.order, grid.truth, grid.list):
         assert control.accessibleName()
 
 
@@ -375,5 +507,5 @@ def test_the_dock_of_a_real_viewer_shows_what_its_controller_learned(
     viewer.add_image(scene.image, name='cells')
     viewer.add_labels(scene.markers, name='cells markers')
     controller.gallery.watch(True)
-    qtbot.waitUntil(lambda: dock.grid.list.cards.rowCount() == 4, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.grid.list.cards.rowCount() == 6, timeout=60_000)
     qtbot.waitUntil(lambda: controller.session.work is None, timeout=60_000)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
+from napari_flim.engine.architecture import Block
 from napari_flim.progress import Progress
+from napari_flim.session.session import LIVE_LEARNING
+from napari_flim.session.settings import with_block
 from napari_flim.widgets.learn_bar import LearnBar
 
 
@@ -78,15 +82,48 @@ def test_live_is_switched_in_the_dock_and_from_elsewhere(
 def test_undo_and_redo_name_what_they_take_back(
     qtbot: QtBot, bar: LearnBar, desk: Any, scene: Any, shows: Callable[[str], None]
 ) -> None:
-    assert not bar.undo.isEnabled()
+    assert not bar.history.undo.isEnabled()
     desk.open(scene)
-    qtbot.waitUntil(bar.undo.isEnabled, timeout=2000)
-    assert bar.undo.toolTip() == 'Undo: learning while painting'
-    qtbot.mouseClick(bar.undo, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(bar.history.undo.isEnabled, timeout=2000)
+    assert bar.history.undo.toolTip() == 'Undo: learning while painting'
+    qtbot.mouseClick(bar.history.undo, Qt.MouseButton.LeftButton)
     assert desk.session.learned is None
-    qtbot.waitUntil(bar.redo.isEnabled, timeout=2000)
-    qtbot.mouseClick(bar.redo, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(bar.history.redo.isEnabled, timeout=2000)
+    qtbot.mouseClick(bar.history.redo, Qt.MouseButton.LeftButton)
     assert desk.session.learned is not None
+
+
+def test_one_undo_takes_back_a_setting_and_the_live_learning_after_it(
+    bar: LearnBar, desk: Any, scene: Any
+) -> None:
+    desk.open(scene)
+    before = desk.session.state
+    wider = with_block(before.settings, 1, Block(kernel_size=5))
+    desk.session.change('kernel size', replace(before, settings=wider), repeats=True)
+    desk.rest()
+    assert desk.session.learned is not before.learned
+    assert [change.name for change in desk.session.history.done] == [LIVE_LEARNING, 'kernel size']
+    desk.session.undo()
+    desk.rest()
+    assert desk.session.state is before
+
+
+def test_painting_after_a_setting_is_a_step_of_its_own(
+    bar: LearnBar, desk: Any, scene: Any
+) -> None:
+    desk.open(scene)
+    first = desk.session.state
+    decoder = replace(first.settings.decoder, name='label')
+    desk.session.change(
+        'decoder', replace(first, settings=replace(first.settings, decoder=decoder))
+    )
+    desk.rest()
+    changed = desk.session.state
+    desk.markers().paint((30, 30), 2)
+    desk.rest()
+    assert desk.session.learned is not first.learned
+    desk.session.undo()
+    assert desk.session.state is changed
 
 
 def test_long_work_turns_the_button_into_cancel_with_progress(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from napari_flim.bridge.files import save_session
 from napari_flim.bridge.recovery import Recovery
+from napari_flim.io.session_file import read_session, write_session
 from napari_flim.session.running import InlineDebouncer, InlineRunner
 from napari_flim.widgets.recovery_bar import RecoveryBar
 
@@ -23,12 +24,12 @@ def bar(qtbot: QtBot, desk: Any, scene: Any, tmp_path: Path) -> RecoveryBar:
     """The bar of a new viewer, after another program was killed with a session unsaved."""
     earlier = type(desk)()
     earlier.open(scene)
-    assert save_session(earlier.controller, tmp_path / 'left.flim-session')
+    earlier.controller.files.save_session(tmp_path / 'left.flim-session')
     # A process of this number cannot exist.
     gone = tmp_path / f'20260101T000000000000-{2**22 + os.getpid()}.flim-session'
     (tmp_path / 'left.flim-session').rename(gone)
     desk.controller.recovery = Recovery(
-        desk.controller, tmp_path, InlineRunner(), lambda function, _: InlineDebouncer(function)
+        desk.controller, tmp_path, InlineRunner, lambda function, _: InlineDebouncer(function)
     )
     widget = RecoveryBar(desk.controller)
     qtbot.addWidget(widget)
@@ -65,3 +66,23 @@ def test_not_now_keeps_the_file(qtbot: QtBot, bar: RecoveryBar, tmp_path: Path) 
 def test_it_is_out_of_the_way_once_work_has_begun(bar: RecoveryBar, desk: Any, scene: Any) -> None:
     desk.open(scene)
     assert bar.isHidden()
+
+
+def test_a_session_that_cannot_be_recovered_gives_way_to_the_next(
+    qtbot: QtBot, bar: RecoveryBar, tmp_path: Path
+) -> None:
+    (good,) = tmp_path.glob('*.flim-session')
+    number = good.name.removesuffix('.flim-session').rpartition('-')[2]
+    saved = read_session(good)
+    newer = tmp_path / f'20260102T000000000000-{number}.flim-session'
+    write_session(newer, replace(saved, settings={}))
+    recovery = bar._controller.recovery
+    assert recovery is not None
+    recovery.look()
+    assert [one.path for one in recovery.found] == [newer, good]
+    qtbot.mouseClick(bar.recover, LEFT)
+    assert bar._controller.session.message.error
+    assert not bar.isHidden()
+    qtbot.mouseClick(bar.recover, LEFT)
+    assert bar.isHidden()
+    assert bar._controller.session.message.text.startswith('Recovered cells')

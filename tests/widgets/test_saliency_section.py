@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
 
-from napari_flim.widgets.saliency_section import SaliencySection
+from napari_flim.engine.decoder_settings import DECODERS, DecoderSettings
+from napari_flim.widgets.saliency_section import BY_HAND, TITLES, SaliencySection
 
 
 @pytest.fixture
@@ -21,9 +24,9 @@ def section(qtbot: QtBot, desk: Any, scene: Any) -> SaliencySection:
 
 
 def choose(section: SaliencySection, name: str) -> None:
-    place = section.decoder.findData(name)
+    place = list(TITLES).index(name)
     section.decoder.setCurrentIndex(place)
-    section._on_decoder_activated(place)
+    section.decoder.activated.emit(place)
 
 
 def test_another_decoder_changes_the_saliency_at_once(section: SaliencySection, desk: Any) -> None:
@@ -39,7 +42,8 @@ def test_another_block_is_decoded_without_learning_again(
     section: SaliencySection, desk: Any
 ) -> None:
     learned = desk.session.learned
-    section._on_block_activated(1)
+    section.block.setCurrentIndex(1)
+    section.block.activated.emit(1)
     assert desk.session.learned is learned
     model = learned.model.with_decoder(block=1)
     np.testing.assert_array_equal(desk.saliency(), model.saliency(desk.viewer.layers[0].data))
@@ -65,9 +69,40 @@ def test_a_changed_parameter_changes_the_saliency(section: SaliencySection, desk
 def test_undo_brings_the_decoder_back_in_the_dock(section: SaliencySection, desk: Any) -> None:
     choose(section, 'label')
     desk.session.undo()
-    assert section.decoder.currentData() == 'mean'
+    assert section.decoder.currentText() == 'mean per pixel'
 
 
 def test_the_slider_sets_the_opacity_of_the_saliency(section: SaliencySection, desk: Any) -> None:
     section.opacity.setValue(25)
     assert desk.viewer.layers['cells saliency'].opacity == 0.25
+
+
+def test_every_decoder_has_a_title_and_a_description() -> None:
+    assert set(TITLES) == set(DECODERS)
+
+
+def test_a_model_with_weights_by_hand_says_so_and_nobody_else_can_choose_them(
+    section: SaliencySection, desk: Any
+) -> None:
+    by_hand = section.decoder.model().item(list(TITLES).index('manual'))
+    assert not by_hand.isEnabled() and by_hand.toolTip() == BY_HAND
+    count = len(desk.session.learned.model.blocks[-1].bank)
+    decoder = DecoderSettings('manual', weights=(1.0,) * count)
+    state = desk.session.state
+    desk.session.change(
+        'a model', replace(state, settings=replace(state.settings, decoder=decoder))
+    )
+    assert section.decoder.currentText() == 'weights by hand'
+    assert by_hand.isEnabled()
+
+
+def test_a_number_being_typed_counts_when_it_is_done(
+    qtbot: QtBot, section: SaliencySection, desk: Any
+) -> None:
+    choose(section, 'label_balanced')
+    section.ratio.setFocus()
+    section.ratio.selectAll()
+    qtbot.keyClicks(section.ratio, '2.5')
+    assert desk.session.settings.decoder.ratio == 1.0
+    qtbot.keyClick(section.ratio, Qt.Key.Key_Return)
+    assert desk.session.settings.decoder.ratio == 2.5

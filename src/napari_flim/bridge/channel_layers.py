@@ -22,12 +22,14 @@ from napari_flim.session.learned import Learned
 from napari_flim.session.session import Message, Session
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_flim.session.running import Runner
 
 Role = Literal['channel', 'channels']
 STRONGEST = 8
+DARKEST = 1e-6
+"""Least top of the contrast, for channels of zeros."""
 Found = tuple[Applied, list[int], NDArray[np.float32]]
 
 
@@ -64,12 +66,33 @@ class ChannelLayers:
         self._drawn: dict[tuple[Role, str], tuple[Learned, Target]] = {}
         learner.applied.connect(self._on_learner_applied)
         items.moved.connect(self._on_image_moved)
+        items.closed.connect(self._on_image_closed)
         session.events['state'].connect(self._remove_gone, max_args=0)
         session.events['current'].connect(self.refresh, max_args=0)
 
     def show_one(self, block: int, kernel: int) -> None:
         """Show the channel of one kernel, in the layer of the channel shown before."""
+        layer = self._layer_of_one(block, kernel)
+        if layer is not None:
+            layer.visible = True
         self._show('channel', block, [kernel])
+
+    def shows_one(self, block: int, kernel: int) -> bool:
+        """Whether the channel of this kernel lies over the current item."""
+        layer = self._layer_of_one(block, kernel)
+        return layer is not None and layer.visible
+
+    def hide_one(self) -> None:
+        """Hide the channel of one kernel, so that the current item can be seen again."""
+        self._runners['channel'].cancel()
+        layer = self._results.find('channel', self._session.current or '')
+        if layer is not None:
+            layer.visible = False
+
+    def _layer_of_one(self, block: int, kernel: int) -> Layer | None:
+        layer = self._results.find('channel', self._session.current or '')
+        shows = None if layer is None else layer.metadata[LINK].get('shows')
+        return layer if shows == (block, (kernel,)) else None
 
     def show_all(self, block: int) -> None:
         """Show all channels of a block as one layer with a leading axis ``kernel``."""
@@ -107,6 +130,10 @@ class ChannelLayers:
             self._session.message = Message('Nothing is learned yet, so there are no channels.')
             return
         target, known = replace(view, plane=None), self._learner.known
+        problem = self._learner.memory_problem(learned.model, target)
+        if problem:
+            self._session.message = Message(problem, error=True)
+            return
 
         def job(device: str) -> Job[Found]:
             applied = yield from apply(learned.model, target, device, known)
@@ -136,12 +163,12 @@ class ChannelLayers:
         name = f'{source.name} block {block} channels'
         if role == 'channel':
             data, name = values[0], f'{source.name} block {block} kernel {kernels[0] + 1}'
-        if 'T' in source.axes:
+        if applied.target.stacked:
             data = np.expand_dims(data, data.ndim - source.ndim)
         shown = self._results.find(role, source.key)
         before = None if shown is None else shown.metadata[LINK].get('shows')
         self._drawn[role, source.key] = learned, applied.target
-        limits = (0.0, max(float(data.max()), 1e-6))
+        limits = (0.0, max(float(data.max()), DARKEST))
         made = self._results.show_image(
             role,
             source.key,
@@ -171,7 +198,7 @@ class ChannelLayers:
             grid = grid_of(layer, source.axes, stride=stride)
         else:
             grid = channel_grid(layer, source.axes, stride)
-        if 'T' in source.axes:
+        if target.stacked:
             grid = at_frame(grid, len(grid['scale']) - source.ndim - 1, target.frame)
         return grid
 
@@ -203,6 +230,11 @@ class ChannelLayers:
                 move_to(layer, self._grid(role, image, learned, target, block))
             else:
                 self._results.remove(role, key)
+
+    def _on_image_closed(self, key: str) -> None:
+        for role in self._runners:
+            self._drawn.pop((role, key), None)
+            self._results.remove(role, key)
 
     def _on_job_failed(self, error: Exception) -> None:
         self._session.message = Message(str(error), error=True)

@@ -10,12 +10,12 @@ from npe2 import PluginManager
 from qtpy.QtWidgets import QDockWidget
 
 from napari_flim.bridge.controller import CONTROLLERS, Controller
+from napari_flim.bridge.preferences import PLUGIN
 from napari_flim.errors import ImageError
 
 if TYPE_CHECKING:
     import napari.viewer
 
-PLUGIN = 'napari-flim'
 NO_IMAGE = 'Select an image in the layer list first.'
 NO_MODEL = (
     'There is no model yet. Open Train (Layers > Segment > FLIM), paint a little of the object '
@@ -55,6 +55,14 @@ def show_saliency(viewer: napari.viewer.Viewer) -> None:
         )
     if not keys:
         show_warning(NO_IMAGE)
+
+
+def measure_objects(viewer: napari.viewer.Viewer) -> None:
+    """Open the dock with the table of objects; find them if that is still to be done."""
+    open_dock(viewer, 'Delineate')
+    delineator = CONTROLLERS.of(viewer).delineator
+    if delineator.draft is None:
+        delineator.delineate()
 
 
 def open_dock(viewer: napari.viewer.Viewer, name: str) -> QDockWidget:

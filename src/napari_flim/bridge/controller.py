@@ -7,15 +7,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_warning
+
 from napari_flim.bridge.channel_layers import ChannelLayers
+from napari_flim.bridge.correction_layers import CorrectionLayers
+from napari_flim.bridge.delineator import Delineator
+from napari_flim.bridge.files import Files
 from napari_flim.bridge.kernel_gallery import KernelGallery
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import class_colormap, link_of
+from napari_flim.bridge.object_choice import ObjectChoice
+from napari_flim.bridge.object_layers import ObjectLayers
+from napari_flim.bridge.object_table import ObjectTable
 from napari_flim.bridge.preferences import Preferences, read_preferences
 from napari_flim.bridge.recovery import Recovery, recovery_folder
 from napari_flim.bridge.result_layers import ResultLayers
 from napari_flim.bridge.saliency_layers import SaliencyLayers
+from napari_flim.bridge.seed_layers import SeedLayers
+from napari_flim.bridge.warm_up import WarmUp
 from napari_flim.session.running import Debouncer
 from napari_flim.session.session import Session
 
@@ -30,8 +40,8 @@ if TYPE_CHECKING:
 
 SCROLL_DELAY_MS = 80
 
-MakeDebouncer = Callable[[Callable[[], None], int], Debouncer]
-"""Takes a function and milliseconds."""
+MakeDebouncer = Callable[[Callable[[], None], Callable[[], int]], Debouncer]
+"""Takes a function, and another that gives the milliseconds of pause after which it is called."""
 
 
 class Controller:
@@ -43,7 +53,7 @@ class Controller:
     make_runner : callable
         Makes a `Runner`.
     make_debouncer : callable
-        Makes a `Debouncer` from a function and milliseconds.
+        Makes a `Debouncer`; see `MakeDebouncer`.
     preferences : callable
         Gives the `Preferences` as they are now.
     copies : pathlib.Path, optional
@@ -64,9 +74,15 @@ class Controller:
         self._worked_on: Layer | None = None
         self.session = Session()
         self.results = ResultLayers(viewer.layers)
-        delay = preferences().live_delay_ms
+
+        def when_brush_rests(settle: Callable[[], None]) -> Debouncer:
+            return make_debouncer(settle, lambda: preferences().live_delay_ms)
+
         self.items = LayerItems(
-            viewer, self.session, lambda settle: make_debouncer(settle, delay), self._on_settled
+            viewer,
+            self.session,
+            when_brush_rests,
+            lambda: self.learner.follow(),
         )
         self.saliency = SaliencyLayers(self.session, self.items, self.results)
         self.learner = Learner(
@@ -78,10 +94,36 @@ class Controller:
         self.gallery = KernelGallery(
             viewer, self.session, self.items, self.learner, make_runner(), preferences
         )
-        self.recovery = (
-            None if copies is None else Recovery(self, copies, make_runner(), make_debouncer)
+        self.objects = ObjectLayers(self.session, self.items, self.results)
+        self.corrections = CorrectionLayers(viewer, self.session, self.items, when_brush_rests)
+        self.delineator = Delineator(
+            self.session,
+            self.items,
+            self.learner,
+            self.objects,
+            self.corrections,
+            make_runner,
+            preferences,
         )
-        self._scrolled = make_debouncer(self._on_view_moved, SCROLL_DELAY_MS)
+        self.seeds = SeedLayers(
+            self.session,
+            self.items,
+            self.results,
+            self.learner,
+            self.delineator,
+            make_runner(),
+            preferences,
+        )
+        self.table = ObjectTable(self.delineator, make_runner)
+        self.choice = ObjectChoice(
+            viewer, self.items, self.delineator, self.objects, self.corrections
+        )
+        self.files = Files(self, make_runner)
+        self.recovery = (
+            None if copies is None else Recovery(self, copies, make_runner, make_debouncer)
+        )
+        self.warm_up = WarmUp(self.session, make_runner(), make_debouncer)
+        self._scrolled = make_debouncer(self._on_view_moved, lambda: SCROLL_DELAY_MS)
         self._connect()
         self.items.find()
 
@@ -93,22 +135,44 @@ class Controller:
         session['classes'].connect(self._on_classes_changed, max_args=0)
         session['state'].connect(self._on_settings_changed, max_args=0)
         session['live'].connect(self._on_settings_changed, max_args=0)
+        session['message'].connect(self._on_message_changed, max_args=0)
 
     def rest(self) -> None:
         """Stop all work; it goes on with the next stroke or click."""
         if self.recovery is not None:
             self.recovery.keep_now()
-        for pending in (self.items.debouncer, self._scrolled):
+        for pending in (
+            self.items.debouncer,
+            self.corrections.debouncer,
+            self._scrolled,
+            self.warm_up.debouncer,
+        ):
             pending.cancel()
-        for working in (self.learner, self.gallery, self.channels):
+        for working in (self.learner, self.channels, self.delineator):
             working.cancel()
+        self.gallery.watch(False)
 
-    def open_sample(self, key: str) -> None:
-        """Open a bundled sample as File > Open Sample does."""
-        self.viewer.open_sample('napari-flim', key)
+    def cancel(self) -> None:
+        """Stop what the user waits for: learning, applying, and what is done with files."""
+        self.files.cancel()
+        self.learner.cancel()
 
-    def _on_settled(self) -> None:
-        self.learner.follow()
+    def dock_opened(self) -> None:
+        """A dock was opened: the user is about to learn."""
+        self.docks += 1
+        self.warm_up.expect()
+
+    def dock_closed(self) -> None:
+        """A dock was closed; without any, all work but that with files stops."""
+        self.docks -= 1
+        if not self.docks:
+            self.rest()
+
+    def _on_message_changed(self) -> None:
+        """Let napari say what went wrong where no dock does."""
+        message = self.session.message
+        if message.error and not self.docks:
+            show_warning(message.text)
 
     def _on_settings_changed(self) -> None:
         """Live learning follows settings as it follows strokes."""
@@ -121,6 +185,7 @@ class Controller:
             if markers is not None:
                 markers.colormap = colours
         self.saliency.recolour()
+        self.delineator.recolour()
 
     def _on_dims_changed(self, event: object = None) -> None:
         self._scrolled.call()
@@ -129,9 +194,13 @@ class Controller:
         self.learner.show_rest()
         self.gallery.draw()
         self.channels.refresh()
+        self.seeds.refresh()
+        self.delineator.view_moved()
 
     def _on_active_changed(self, event: object = None) -> None:
         """Follow the layer that the user works on; our own come and go without him."""
+        if self.results.adding:
+            return
         active = self.viewer.layers.selection.active
         if active is None:
             self._worked_on = None
@@ -181,7 +250,7 @@ class Controllers:
             )
             self._known[viewer] = controller
         if dock is not None:
-            controller.docks += 1
+            controller.dock_opened()
             dock.destroyed.connect(partial(_on_dock_destroyed, weakref.ref(controller)))
         return controller
 
@@ -191,7 +260,10 @@ def _exists(reference: weakref.ref[ViewerModel]) -> bool:
 
 
 def _make_debouncer(
-    owner: QObject, wanted: Callable[[], bool], function: Callable[[], None], delay_ms: int
+    owner: QObject,
+    wanted: Callable[[], bool],
+    function: Callable[[], None],
+    delay_ms: Callable[[], int],
 ) -> Debouncer:
     from napari_flim.bridge.workers import QtDebouncer
 
@@ -209,9 +281,7 @@ def _release(owner: QObject) -> None:
 def _on_dock_destroyed(reference: weakref.ref[Controller], _dock: QObject | None = None) -> None:
     controller = reference()
     if controller is not None:
-        controller.docks -= 1
-        if not controller.docks:
-            controller.rest()
+        controller.dock_closed()
 
 
 CONTROLLERS = Controllers()

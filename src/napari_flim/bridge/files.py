@@ -1,16 +1,21 @@
-"""Models and sessions to and from files, for one viewer; whatever fails is said, not raised."""
+"""Models and sessions to and from files, for one viewer; whatever fails is said, not raised.
+
+Files are read and written by jobs, one after the other, in the order in which they were asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_flim.bridge.reopening import Reopened
+from napari_flim.bridge.reopening import Reopened, check_units
 from napari_flim.errors import FlimError, LearningError
 from napari_flim.io.session_file import SavedSession, read_session, write_session
-from napari_flim.progress import finish
+from napari_flim.progress import Job, Progress
 from napari_flim.session.classes import with_labels
 from napari_flim.session.history import History, State
 from napari_flim.session.items import digest_of
@@ -18,47 +23,218 @@ from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import Learned
 from napari_flim.session.planning import changes_by
 from napari_flim.session.saving import (
-    classes_of,
-    learned_of,
+    CheckedSession,
+    Digests,
+    checked,
+    compared,
+    copy_of,
+    is_unchanged,
     recognised,
-    saved_session,
-    settings_of_saved,
-    view_of,
-    with_strokes,
+    strokes_digest,
+    with_origins,
 )
 from napari_flim.session.script import ScriptInputs, as_python
-from napari_flim.session.session import Message
+from napari_flim.session.session import Message, Session
 from napari_flim.session.settings import Settings
 from napari_flim.session.words import count_words
 
 if TYPE_CHECKING:
     from napari_flim.bridge.controller import Controller
+    from napari_flim.model import FlimModel
+    from napari_flim.session.running import Runner
 
 
-def save_model(controller: Controller, path: Path | str) -> bool:
-    """Save the model as it is seen, with kernels off left out; whether that worked."""
+def nothing() -> None:
+    """What is done after a file was opened unless something else is asked for."""
 
-    def save() -> str:
-        session = controller.session
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Something to be done with a file.
+
+    Attributes
+    ----------
+    words : str
+        What it is, as in "Stopped saving a.flim".
+    job : generator of Progress
+    done : callable
+        Takes the result, in the thread of the window.
+    """
+
+    words: str
+    job: Job[Any]
+    done: Callable[[Any], None]
+
+
+class Files:
+    """Saves and opens models and sessions.
+
+    Parameters
+    ----------
+    controller : Controller
+    make_runner : callable
+        Makes a `Runner`.
+
+    Attributes
+    ----------
+    digests : mapping
+        What is known of the voxels of open images; see `napari_flim.session.saving.recognised`.
+    """
+
+    def __init__(self, controller: Controller, make_runner: Callable[[], Runner]) -> None:
+        self._controller = controller
+        self._session = controller.session
+        self._runner = make_runner()
+        self._comparing = make_runner()
+        self._tasks: deque[Task] = deque()
+        self._work: Progress | None = None
+        self.digests: Digests = {}
+
+    def save_model(self, path: Path | str) -> None:
+        """Save the model as it is seen, with kernels off left out."""
+        name, session = Path(path).name, self._session
         if session.learned is None:
-            raise LearningError('Nothing is learned yet, so there is no model: press Learn first.')
-        model = edited_model(session.learned.model, session.edits, session.settings.decoder)
-        model.save(path)
-        kernels = sum(len(block.bank) for block in model.blocks)
-        return f'Saved {Path(path).name}: {count_words(kernels, "kernel")}.'
+            text = 'Nothing is learned yet, so there is no model: press Learn first.'
+            session.message = Message(text, error=True)
+            return
 
-    return _said(controller, save)
+        def done(kernels: int) -> None:
+            session.message = Message(f'Saved {name}: {count_words(kernels, "kernel")}.')
 
+        job = _save_model(Path(path), session.learned.model, session.edits, session.settings)
+        self._ask(Task(f'saving {name}', job, done))
 
-def open_model(controller: Controller, path: Path | str) -> bool:
-    """Use a model from a file, as one change that undo takes back; whether that worked."""
+    def open_model(self, path: Path | str, then: Callable[[], object] = nothing) -> None:
+        """Use a model from a file, as one change that undo takes back.
 
-    def open_() -> str:
-        from napari_flim.model import load_model
+        Parameters
+        ----------
+        path : path
+        then : callable
+            Called once the model is open; not if that fails.
+        """
+        name = Path(path).name
 
-        model = load_model(path)
-        session = controller.session
-        controller.learner.cancel()
+        def done(model: FlimModel) -> None:
+            self._use_model(model, name)
+            then()
+
+        self._ask(Task(f'opening {name}', _open_model(Path(path)), done))
+
+    def save_session(self, path: Path | str) -> None:
+        """Save images by name, strokes, classes, settings and model, all as they are now."""
+        name, session = Path(path).name, self._session
+        self._controller.items.debouncer.flush()
+        copied = copy_of(session)
+
+        def done(digests: Digests) -> None:
+            self.digests = digests
+            unchanged = is_unchanged(session, copied)
+            if unchanged:
+                session.unsaved = False
+            later = '' if unchanged else ' What changed meanwhile is not in it.'
+            session.message = Message(f'Saved {name}.{later}')
+
+        job = _save_session(Path(path), copied, self.digests)
+        self._ask(Task(f'saving {name}', job, done))
+
+    def open_session(self, path: Path | str, then: Callable[[], object] = nothing) -> None:
+        """Go on with a saved session in place of the present one.
+
+        Layers of the present session stay open; what is not saved of it is kept by its recovery
+        file.
+
+        Parameters
+        ----------
+        path : path
+        then : callable
+            Called once the session is open; not if that fails.
+        """
+        name = Path(path).name
+
+        def done(opened: CheckedSession) -> None:
+            self._restore(opened, f'Opened {name}.')
+            self._session.unsaved = False
+            then()
+
+        job = _checked(f'opening {name}', partial(read_session, path))
+        self._ask(Task(f'opening {name}', job, done))
+
+    def recover(self, saved: SavedSession, words: str, then: Callable[[], object]) -> None:
+        """Go on with a session that was read already, and that is saved nowhere else.
+
+        Parameters
+        ----------
+        saved : SavedSession
+        words : str
+            What it holds.
+        then : callable
+            Called once the session is open; not if that fails.
+        """
+
+        def done(opened: CheckedSession) -> None:
+            self._restore(opened, f'Recovered {words}.')
+            self._session.unsaved = True
+            then()
+
+        def read() -> SavedSession:
+            return saved
+
+        self._ask(Task('recovering', _checked('recovering', read), done))
+
+    def cancel(self) -> None:
+        """Stop what is being done with files, and forget what waits."""
+        while self._tasks:
+            self._tasks.popleft().job.close()
+        self._runner.cancel()
+
+    def _ask(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Start what waits longest, unless something is being done."""
+        if not self._tasks or self._runner.busy:
+            return
+        task = self._tasks.popleft()
+        self._on_job_progressed(Progress(task.words, 0, 1))
+        self._runner.submit(
+            task.job,
+            done=partial(self._on_job_done, task),
+            failed=self._on_job_failed,
+            progressed=self._on_job_progressed,
+            stopped=partial(self._on_job_stopped, task),
+        )
+
+    def _on_job_done(self, task: Task, result: object) -> None:
+        self._end_work()
+        try:
+            task.done(result)
+        except FlimError as error:
+            self._session.message = Message(str(error), error=True)
+        self._go_on()
+
+    def _on_job_failed(self, error: Exception) -> None:
+        self._end_work()
+        self._session.message = Message(str(error), error=True)
+        self._go_on()
+
+    def _on_job_stopped(self, task: Task) -> None:
+        self._end_work()
+        self._session.message = Message(f'Stopped {task.words}.')
+        self._go_on()
+
+    def _on_job_progressed(self, step: Progress) -> None:
+        self._work = self._session.work = step
+
+    def _end_work(self) -> None:
+        """Take away our progress; what is shown may be that of learning."""
+        if self._session.work == self._work:
+            self._session.work = None
+
+    def _use_model(self, model: FlimModel, name: str) -> None:
+        session = self._session
+        self._controller.learner.cancel()
         by_hand = {(model.decoded_block, kernel): w for kernel, w in model.decoder.overrides}
         settings = Settings(
             architecture=model.architecture,
@@ -66,42 +242,35 @@ def open_model(controller: Controller, path: Path | str) -> bool:
             fixed_ranges=model.transform.ranges is not None,
             decoder=replace(model.decoder, overrides=()),
             options=session.settings.options,
+            delineation=model.delineation,
         )
         session.classes = with_labels(session.classes, model.object_classes)
         state = State(settings, Learned(model, settings), KernelEdits(weights=by_hand))
-        session.change(f'opening {Path(path).name}', state)
-        return f'Opened {Path(path).name}; it reads {model.reads()}.'
+        session.change(f'opening {name}', state)
+        session.message = Message(f'Opened {name}; it reads {model.reads()}.')
 
-    return _said(controller, open_)
+    def _restore(self, opened: CheckedSession, said: str) -> None:
+        """Put a saved session in the place of the present one; voxels are compared afterwards."""
+        session = self._session
+        reopened = restore(self._controller, opened)
+        learned, digest = session.learned, strokes_digest(opened.saved, session)
+        session.message = _opened_with(said, reopened.warnings)
 
+        def done(found: tuple[tuple[str, ...], Digests]) -> None:
+            names, self.digests = found
+            others = [f'{one} has other voxels than when the session was saved.' for one in names]
+            warnings = [*reopened.warnings, *others]
+            if others:
+                session.message = _opened_with(said, warnings)
+            if learned is not None and session.learned is learned and not warnings:
+                session.state = replace(session.state, learned=replace(learned, digest=digest))
 
-def save_session(controller: Controller, path: Path | str) -> bool:
-    """Save images by name, strokes, classes, settings and model; whether that worked."""
+        self._comparing.submit(
+            compared(reopened.pairs()), done=done, failed=self._on_comparing_failed
+        )
 
-    def save() -> str:
-        session = controller.session
-        controller.items.debouncer.flush()
-        sources = [item.source for item in session.items]
-        saved, _ = finish(recognised(saved_session(session), sources, {}))
-        write_session(path, saved)
-        session.unsaved = False
-        return f'Saved {Path(path).name}.'
-
-    return _said(controller, save)
-
-
-def open_session(controller: Controller, path: Path | str) -> bool:
-    """Go on with a saved session in place of the present one; whether that worked.
-
-    Layers of the present session stay open; what is not saved of it is kept by its recovery file.
-    """
-
-    def open_() -> str:
-        warnings = restore(controller, read_session(path))
-        controller.session.unsaved = False
-        return ' '.join([f'Opened {Path(path).name}.', *warnings])
-
-    return _said(controller, open_)
+    def _on_comparing_failed(self, error: Exception) -> None:
+        self._session.message = Message(str(error), error=True)
 
 
 def copy_script(controller: Controller) -> str:
@@ -138,54 +307,73 @@ def copy_script(controller: Controller) -> str:
             fixed_ranges=settings.fixed_ranges,
             decoder=seen.decoder,
             options=settings.options,
+            delineation=settings.delineation,
             changes=(*learned.changes, *changes_by(session.edits, len(seen.blocks))),
         )
     )
 
 
-def restore(controller: Controller, saved: SavedSession) -> list[str]:
-    """Put a saved session in the place of the present one.
+def restore(controller: Controller, opened: CheckedSession) -> Reopened:
+    """Put a saved session in the place of the present one, its model as an opened one.
 
     Returns
     -------
-    list of str
-        What is not as it was when the session was saved, in words.
-
-    Raises
-    ------
-    FileError
-        When the session holds something impossible; nothing has changed then.
+    Reopened
+        The layers and items that were opened, and what is not as it was, in words.
     """
-    classes, settings, view = classes_of(saved), settings_of_saved(saved), view_of(saved)
-    learned, edits = learned_of(saved)
     session = controller.session
     if controller.recovery is not None:
         controller.recovery.set_aside()
     controller.learner.cancel()
     session.live = False
-    session.classes = classes
+    session.classes = opened.classes
     try:
-        reopened = Reopened(controller.viewer, session, controller.items, saved, view.opened)
+        reopened = Reopened(controller, opened.saved, opened.view.opened)
         session.history = History()
-        learned = with_strokes(
-            learned, saved, session, reopened.keys, complete=not reopened.warnings
-        )
-        session.state = State(settings, learned, edits)
-        session.current = None if view.current is None else reopened.keys[view.current]
+        learned = opened.learned
+        if learned is not None:
+            learned = with_origins(learned, opened.saved, reopened.keys)
+        session.state = State(opened.settings, learned, opened.edits)
+        current = opened.view.current
+        session.current = None if current is None else reopened.keys[current]
         markers = controller.items.marker_layer(session.current)
         if markers is not None:
             controller.viewer.layers.selection.active = markers
     finally:
-        session.live = view.live
-    return reopened.warnings
+        session.live = opened.view.live
+    return reopened
 
 
-def _said(controller: Controller, act: Callable[[], str]) -> bool:
-    """Do something with a file and say what came of it."""
-    try:
-        text = act()
-    except FlimError as error:
-        controller.session.message = Message(str(error), error=True)
-        return False
-    controller.session.message = Message(text)
-    return True
+def _opened_with(said: str, warnings: Sequence[str]) -> Message:
+    return Message(' '.join([said, *warnings]), error=bool(warnings))
+
+
+def _save_model(path: Path, model: FlimModel, edits: KernelEdits, settings: Settings) -> Job[int]:
+    """Save a model with the edits of its kernels; the number of kernels that are left."""
+    yield Progress(f'saving {path.name}', 0, 1)
+    seen = edited_model(model, edits, settings.decoder)
+    seen = replace(seen, delineation=settings.delineation)
+    seen.save(path)
+    return sum(len(block.bank) for block in seen.blocks)
+
+
+def _open_model(path: Path) -> Job[FlimModel]:
+    yield Progress(f'opening {path.name}', 0, 1)
+    # torch takes a second or two when it is imported first.
+    from napari_flim.model import load_model
+
+    return load_model(path)
+
+
+def _save_session(path: Path, session: Session, known: Digests) -> Job[Digests]:
+    """Save a session that nobody changes; what is known of its images then."""
+    saved, digests = yield from recognised(session, known)
+    write_session(path, saved)
+    return digests
+
+
+def _checked(words: str, read: Callable[[], SavedSession]) -> Job[CheckedSession]:
+    yield Progress(words, 0, 1)
+    saved = read()
+    check_units(saved)
+    return checked(saved)

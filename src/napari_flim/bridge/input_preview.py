@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of
+from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of, move_to
 from napari_flim.bridge.preferences import Preferences, on_device
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.progress import Job, Progress
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from napari_flim.session.running import Runner
 
 INPUT = 'input'
+LEAST_CONTRAST = 1e-6
+"""For an input that is the same everywhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +120,12 @@ class InputPreview:
         self._preferences = preferences
         self._on = False
         self._layer: Layer | None = None
+        self._target: Target | None = None
         self._content: tuple[object, ...] = ()
         viewer.dims.events.current_step.connect(self._on_dims_changed)
         viewer.layers.events.removed.connect(self._on_layers_removed)
+        items.moved.connect(self._on_image_moved)
+        items.closed.connect(self._on_image_closed)
         for name in ('state', 'current', 'items'):
             session.events[name].connect(self.refresh, max_args=0)
 
@@ -132,9 +137,14 @@ class InputPreview:
         if on:
             self.refresh()
         else:
-            self._runner.cancel()
-            self._take_away()
+            self.close()
         self.switched.emit(on)
+
+    def close(self, _dock: object = None) -> None:
+        """Take the layer away and tell nobody, for when the dock that switches it is gone."""
+        self._on = False
+        self._runner.cancel()
+        self._take_away()
 
     def refresh(self) -> None:
         """Read the input anew if the preview is on and something changed."""
@@ -169,14 +179,15 @@ class InputPreview:
     def _put(self, request: InputRequest, features: NDArray[np.float32]) -> None:
         """Put features into the layer, with a contrast that fits when the input is another."""
         target = request.target
-        layer = self._items.image_layer(target.source.key)
+        layer = self._items.layer_of(target.source)
         if layer is None or not self._on:
             return
-        data, grid = _placed(target, layer, features)
+        data, grid = _placed(target, features), _grid(target, layer, several=len(features) > 1)
         shown = self._results.find(INPUT, target.source.key)
         if shown is not self._layer or (shown is not None and shown.ndim != data.ndim):
             self._take_away()
-        limits = (float(data.min()), max(float(data.max()), float(data.min()) + 1e-6))
+        darkest = float(data.min())
+        limits = (darkest, max(float(data.max()), darkest + LEAST_CONTRAST))
         made = self._results.show_image(
             INPUT,
             target.source.key,
@@ -188,19 +199,34 @@ class InputPreview:
             opacity=1.0,
         )
         updated = made is self._layer
-        self._layer = made
+        self._layer, self._target = made, target
         if updated:
             made.contrast_limits_range = limits
             made.contrast_limits = limits
 
     def _take_away(self) -> None:
         # Forgotten first, so that its removal is not taken for the user's.
-        self._layer = None
-        for item in self._session.items:
-            self._results.remove(INPUT, item.source.key)
+        target, self._layer, self._target = self._target, None, None
+        if target is not None:
+            self._results.remove(INPUT, target.source.key)
 
     def _on_dims_changed(self, event: Event | None = None) -> None:
         self.refresh()
+
+    def _on_image_moved(self, key: str) -> None:
+        """The input lies over its image, wherever that goes; of other voxels it is read anew."""
+        target, shown = self._target, self._layer
+        if target is None or shown is None or target.source.key != key:
+            return
+        layer = self._items.layer_of(target.source)
+        if layer is not None:
+            move_to(shown, _grid(target, layer, several=_several(target, shown)))
+
+    def _on_image_closed(self, key: str) -> None:
+        if self._target is not None and self._target.source.key == key:
+            self._content = ()
+            self._take_away()
+            self.refresh()
 
     def _on_layers_removed(self, event: Event) -> None:
         if self._layer is not None and event.value is self._layer:
@@ -210,18 +236,21 @@ class InputPreview:
         self._session.message = Message(str(error), error=True)
 
 
-def _placed(
-    target: Target, layer: Image, features: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], Grid]:
-    """Features as the array of a layer, and where it lies; several have a leading axis."""
+def _placed(target: Target, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features as the array of a layer; several have a leading axis."""
+    data = features if len(features) > 1 else features[0]
+    return np.expand_dims(data, data.ndim - target.source.ndim) if target.stacked else data
+
+
+def _several(target: Target, shown: Layer) -> bool:
+    return bool(shown.ndim > target.source.ndim + target.stacked)
+
+
+def _grid(target: Target, layer: Image, *, several: bool) -> Grid:
+    """Where features lie; several have a leading axis."""
     source = target.source
-    if len(features) == 1:
-        data, grid = features[0], grid_of(layer, source.axes)
-    else:
-        data, grid = features, channel_grid(layer, source.axes, (1,) * source.ndim)
+    grid = grid_of(layer, source.axes)
+    if several:
+        grid = channel_grid(layer, source.axes, (1,) * source.ndim)
         grid['axis_labels'] = ('feature', *grid['axis_labels'][1:])
-    if 'T' in source.axes:
-        axis = data.ndim - source.ndim
-        data = np.expand_dims(data, axis)
-        grid = at_frame(grid, axis, target.frame)
-    return data, grid
+    return at_frame(grid, int(several), target.frame) if target.stacked else grid

@@ -70,7 +70,8 @@ class KernelGallery:
         self._preferences = preferences
         self._watched = False
         self._learned: Learned | None = None
-        self.block = 1
+        # The decoded one, as soon as there are cards.
+        self.block = 0
         self.truth: Labels | None = None
         self.cards: tuple[KernelCard, ...] = ()
         self.reason = NOTHING_LEARNED
@@ -110,10 +111,14 @@ class KernelGallery:
             return
         learned, target = self._session.learned, self._learner.target_in_view()
         if learned is None or target is None or target.source.ndim != learned.model.ndim:
-            self._runner.cancel()
             self._show_reason(_why_empty(learned, target))
             return
-        self.block = min(self.block, len(learned.model.blocks))
+        problem = self._learner.memory_problem(learned.model, target)
+        if problem:
+            self._show_reason(problem)
+            return
+        count = len(learned.model.blocks)
+        self.block = min(self.block or self._session.settings.decoder.block or count, count)
         request = self._request(learned, target)
 
         def job(device: str) -> Job[Drawn]:
@@ -141,10 +146,6 @@ class KernelGallery:
             truth=self._truth(view.frame),
             known=known,
         )
-
-    def cancel(self) -> None:
-        """Stop drawing."""
-        self._runner.cancel()
 
     def go_to_origin(self, block: int, kernel: int) -> None:
         """Move the viewer to the voxel a kernel came from."""
@@ -200,6 +201,7 @@ class KernelGallery:
         return data[frame] if 'T' in marker_axes(item.source.axes) else data
 
     def _show_reason(self, reason: str) -> None:
+        self._runner.cancel()
         self.cards, self.reason, self._learned = (), reason, None
         self.drawn.emit(self.cards)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_flim.bridge.preferences import PLUGIN
 from napari_flim.engine.image import SPATIAL
 from napari_flim.errors import ImageError
 from napari_flim.session.sources import ImageSource
@@ -136,7 +137,7 @@ def image_source(layer: Image, axes: str | None = None) -> ImageSource:
         spacing=_spacing(layer, axes),
         unit=short_unit(layer),
         path=layer.source.path,
-        sample=sample[1] if sample is not None and sample[0] == 'napari-flim' else None,
+        sample=sample[1] if sample is not None and sample[0] == PLUGIN else None,
     )
 
 

@@ -91,6 +91,21 @@ def at_frame(grid: Grid, axis: int, frame: int) -> Grid:
     return {**grid, 'translate': translate}
 
 
+def shifted(grid: Grid, voxel: Sequence[int]) -> Grid:
+    """The grid of a part that begins at a voxel.
+
+    Parameters
+    ----------
+    grid : dict
+        Of the whole, see `grid_of`.
+    voxel : sequence of int
+        One index for each axis.
+    """
+    step = np.asarray(grid['scale'], dtype=np.float64) * voxel
+    translate = grid['translate'] + grid['rotate'] @ grid['shear'] @ step
+    return {**grid, 'translate': translate}
+
+
 def world_of(layer: Image, axes: str, voxel: Sequence[float]) -> tuple[float, ...]:
     """World coordinates of a voxel given on the marker axes of an image.
 

@@ -1,28 +1,36 @@
-"""Items of the session and the layers they stand for; the only place that hears napari's events."""
+"""Items of the session and their layers; the only place that hears the layers of the user."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
 
-from napari_flim.bridge.layer_axes import finest, image_source, marker_axes
+from napari_flim.bridge.layer_axes import finest, image_source
+from napari_flim.bridge.layer_pairs import (
+    Pair,
+    closed_twin,
+    is_blank,
+    place_of_markers,
+    with_image,
+    with_strokes,
+)
+from napari_flim.bridge.layer_views import section_of
 from napari_flim.bridge.marker_layers import (
+    MARKERS,
+    blank_markers,
     class_colormap,
     dirty_planes,
     find_markers,
     fits,
     link_of,
     new_marker_layer,
-    read_strokes,
 )
 from napari_flim.errors import FlimError, ImageError, MarkerError
 from napari_flim.session.items import Item
-from napari_flim.session.saving import AbsentArray
 from napari_flim.session.session import Message, Session
 
 if TYPE_CHECKING:
@@ -34,30 +42,7 @@ if TYPE_CHECKING:
     from napari_flim.session.sources import ImageSource
 
 IMAGE_EVENTS = ('data', 'name', 'scale', 'translate', 'rotate', 'shear', 'affine', 'units')
-MARKER_EVENTS = ('set_data', 'data', 'name')
-LARGEST_BLANK_CHECK = 2**26
-
-
-@dataclass(eq=False)
-class Pair:
-    """The layers of one item, and what may have changed in them since they were read.
-
-    Attributes
-    ----------
-    image : napari.layers.Image, optional
-        None once it is closed.
-    markers : napari.layers.Labels, optional
-    image_changed : bool
-    markers_changed : bool
-    planes : set of int, optional
-        Planes of the markers that may have changed; None for all.
-    """
-
-    image: Image | None
-    markers: Labels | None
-    image_changed: bool = False
-    markers_changed: bool = False
-    planes: set[int] | None = None
+MARKER_EVENTS = ('data', 'name')
 
 
 class LayerItems:
@@ -82,6 +67,12 @@ class LayerItems:
     moved = Signal(str)
     """The image of an item, given by its key, may lie elsewhere in the world."""
 
+    closed = Signal(str)
+    """The image of an item, given by its key, is open no longer, or the item was forgotten.
+
+    Emitted in a pause, since layers must not be removed while napari adds or removes one.
+    """
+
     def __init__(
         self,
         viewer: ViewerModel,
@@ -93,7 +84,8 @@ class LayerItems:
         self._session = session
         self._settled = settled
         self._pairs: dict[str, Pair] = {}
-        self.debouncer = debounce(self.settle)
+        self._gone: set[str] = set()
+        self.debouncer = debounce(self._on_brush_rested)
         viewer.layers.events.inserted.connect(self._on_layers_inserted)
         viewer.layers.events.removed.connect(self._on_layers_removed)
 
@@ -151,11 +143,11 @@ class LayerItems:
             except ImageError:
                 continue
             markers = self._free_markers(layer, source.axes)
-            if markers is not None or self._closed_twin(source) is not None:
+            if markers is not None or closed_twin(self._session.items, source) is not None:
                 self.add(layer, markers)
         active = self._viewer.layers.selection.active
         free = self.free_images()
-        if not self._session.items and free:
+        if free and not any(item.opened for item in self._session.items):
             try:
                 self.add(active if active in free else free[-1])
             except ImageError as error:
@@ -183,7 +175,7 @@ class LayerItems:
             When the axes cannot be understood.
         """
         source = image_source(image, axes)
-        twin = self._closed_twin(source)
+        twin = closed_twin(self._session.items, source)
         if twin is not None:
             if axes is None:
                 source = image_source(image, twin.source.axes)
@@ -195,26 +187,12 @@ class LayerItems:
         for name in IMAGE_EVENTS:
             getattr(image.events, name).connect(self._on_image_changed)
         same = twin is not None and twin.source.axes == source.axes
-        self._session.put_item(Item(source, twin.strokes if twin and same else {}))
+        kept = twin if twin is not None and same else Item(source)
+        self._session.put_item(Item(source, kept.strokes, corrections=kept.corrections))
         if self._session.current is None:
             self._session.current = source.key
         self.set_markers(source.key, markers)
         return source.key
-
-    def _closed_twin(self, source: ImageSource) -> Item | None:
-        """The item of an image that was closed and is open again."""
-        for item in self._session.items:
-            before = item.source
-            same = (before.name, before.data.shape) == (source.name, source.data.shape)
-            # Many images are called "Image": only one from the same place, or one that an opened
-            # session waits for by its name, is the same.
-            origin = (before.path, before.sample) == (source.path, source.sample)
-            known = source.path is not None or source.sample is not None
-            awaited = isinstance(before.data, AbsentArray)
-            found = before.data is source.data or (origin and known) or awaited
-            if same and found and not item.opened:
-                return item
-        return None
 
     def _free_markers(self, image: Image, axes: str) -> Labels | None:
         """Markers of an image, among the layers that no open item uses."""
@@ -231,6 +209,7 @@ class LayerItems:
                 getattr(pair.image.events, name).disconnect(self._on_image_changed)
         self._listen_to_markers(None if pair is None else pair.markers, False)
         self._session.remove_item(key)
+        self._gone.add(key)
         self.debouncer.call()
 
     def set_markers(self, key: str, markers: Labels | None, *, recolour: bool = False) -> None:
@@ -238,6 +217,7 @@ class LayerItems:
         pair = self._pairs[key]
         self._listen_to_markers(pair.markers, False)
         pair.markers, pair.markers_changed, pair.planes = markers, True, None
+        pair.section = () if markers is None else section_of(self._viewer, markers)
         self._listen_to_markers(markers, True)
         if markers is not None and recolour:
             markers.colormap = class_colormap(self._session.classes)
@@ -255,7 +235,7 @@ class LayerItems:
         if item is None or pair.image is None:
             return
         source = replace(image_source(pair.image, axes), revision=item.source.revision)
-        self._session.put_item(replace(item, source=source, strokes={}))
+        self._session.put_item(replace(item, source=source, strokes={}, corrections={}))
         markers = pair.markers
         if markers is None or not fits(markers, pair.image, axes):
             markers = self._free_markers(pair.image, axes)
@@ -263,10 +243,10 @@ class LayerItems:
 
     def new_markers(self, key: str) -> Labels | None:
         """Add a marker layer for an item, with the strokes of a deleted one, and select it."""
-        item, image = self._session.item(key), self.image_layer(key)
-        if item is None or image is None:
+        item = self._session.item(key)
+        if item is None or not self.can_have_markers(key):
             return None
-        layer = new_marker_layer(image, item.source.axes, self._session.classes)
+        layer = self._blank_markers(item)
         for frame, strokes in item.strokes.items():
             place = (frame,) if 'T' in item.source.axes else ()
             layer.data[(*place, *strokes.coordinates.T)] = strokes.labels
@@ -274,6 +254,18 @@ class LayerItems:
         self._viewer.layers.selection.active = layer
         self.set_markers(key, layer)
         return layer
+
+    def can_have_markers(self, key: str) -> bool:
+        """Whether it is known where markers of an item lie: its image is open, or was."""
+        pair = self._pairs.get(key)
+        return pair is not None and (pair.image or pair.left) is not None
+
+    def _blank_markers(self, item: Item) -> Labels:
+        source, classes = item.source, self._session.classes
+        pair = self._pairs[source.key]
+        if pair.left is None:
+            return new_marker_layer(pair.image, source.axes, classes)
+        return blank_markers(*pair.left, classes, f'{source.name} markers', source.key)
 
     def painting_label(self) -> int | None:
         """The label that the brush paints on the current item."""
@@ -298,6 +290,14 @@ class LayerItems:
                 layer.visible = item == key
         self._session.current = key
 
+    def _on_brush_rested(self) -> None:
+        gone, self._gone = self._gone, set()
+        for key in gone:
+            if self.image_layer(key) is None:
+                self.closed.emit(key)
+        self._session.leave_closed()
+        self.settle()
+
     def settle(self) -> None:
         """Read again what may have changed, and say so."""
         for key, pair in list(self._pairs.items()):
@@ -317,7 +317,7 @@ class LayerItems:
         """
         item = self._session.item(key)
         if pair.image_changed and pair.image is not None and item is not None:
-            changed = _with_image(item, pair.image)
+            changed = with_image(item, pair.image)
             pair.image_changed = False
             if changed is not item:
                 pair.markers_changed, pair.planes = True, None
@@ -327,8 +327,16 @@ class LayerItems:
         if not pair.markers_changed or item is None:
             return
         unfitting = self._unlink_unfitting(pair, item)
-        changed = _with_strokes(item, pair)
+        try:
+            changed = with_strokes(item, pair)
+        except MarkerError as error:
+            name = None if pair.markers is None else pair.markers.name
+            if (item.problem, item.markers) != (str(error), name):
+                self._session.put_item(replace(item, problem=str(error), markers=name))
+            raise
         pair.planes, pair.markers_changed = set(), False
+        if item.problem and self._session.message.text == item.problem:
+            self._session.message = Message()
         if changed is not item:
             self._session.put_item(changed)
         if unfitting is not None:
@@ -352,9 +360,13 @@ class LayerItems:
         for name in MARKER_EVENTS:
             event = getattr(markers.events, name)
             (event.connect if listen else event.disconnect)(self._on_markers_changed)
-        paint, label = markers.events.paint, markers.events.selected_label
-        (paint.connect if listen else paint.disconnect)(self._on_markers_painted)
-        (label.connect if listen else label.disconnect)(self._on_brush_changed)
+        for event, heard in (
+            (markers.events.set_data, self._on_markers_drawn),
+            (markers.events.visible, self._on_markers_shown),
+            (markers.events.paint, self._on_markers_painted),
+            (markers.events.selected_label, self._on_brush_changed),
+        ):
+            (event.connect if listen else event.disconnect)(heard)
         self.brush_changed.emit()
 
     def _on_brush_changed(self, event: Event) -> None:
@@ -362,6 +374,28 @@ class LayerItems:
 
     def _on_markers_painted(self, event: Event) -> None:
         self._note_markers(event.source, dirty_planes(event.source, event))
+
+    def _on_markers_drawn(self, event: Event) -> None:
+        """Undo, redo and refresh draw the section that was drawn before; a slider another one.
+
+        Of another one only what has come into view is read again: the whole of a large volume
+        would take a second at every step.
+        """
+        layer, section = event.source, section_of(self._viewer, event.source)
+        pairs = [pair for pair in self._pairs.values() if pair.markers is layer]
+        other = any(pair.section != section for pair in pairs)
+        for pair in pairs:
+            pair.section = section
+        planes = None
+        if other and section[0] is not None:
+            place = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])
+            planes = {min(max(round(place[0]), 0), layer.data.shape[0] - 1)}
+        self._note_markers(layer, planes)
+
+    def _on_markers_shown(self, event: Event) -> None:
+        """What is undone while a layer is hidden is not drawn."""
+        if event.source.visible:
+            self._note_markers(event.source, None)
 
     def _on_markers_changed(self, event: Event) -> None:
         self._note_markers(event.source, None)
@@ -385,7 +419,7 @@ class LayerItems:
 
     def _on_layers_inserted(self, event: Event) -> None:
         layer: Any = event.value
-        if link_of(layer).get('layer') is not None:
+        if link_of(layer).get('role', MARKERS) != MARKERS:
             return
         if isinstance(layer, Labels):
             self._adopt_markers(layer)
@@ -406,7 +440,7 @@ class LayerItems:
         blank = [
             item
             for item, image in waiting
-            if fits(layer, image, item.source.axes) and _is_blank(layer)
+            if fits(layer, image, item.source.axes) and is_blank(layer)
         ]
         for item in [*named, *blank][:1]:
             self.set_markers(item.source.key, layer)
@@ -415,56 +449,14 @@ class LayerItems:
         for key, pair in self._pairs.items():
             item = self._session.item(key)
             if pair.image is event.value and item is not None:
+                # The layer itself would keep its viewer alive.
+                pair.left = place_of_markers(pair.image, item.source.axes)
                 pair.image = None
                 self._session.put_item(replace(item, opened=False))
+                self._gone.add(key)
                 self.debouncer.call()
             if pair.markers is event.value:
                 self._listen_to_markers(pair.markers, False)
                 pair.markers, pair.markers_changed = None, True
                 self.debouncer.call()
         self.layers_changed.emit()
-
-
-def _with_image(item: Item, layer: Image) -> Item:
-    """The item with the source as its layer is now; the same object if nothing changed."""
-    try:
-        source = image_source(layer, item.source.axes)
-    except ImageError:
-        source = image_source(layer)
-    same = source.data is item.source.data
-    source = replace(source, revision=item.source.revision + (not same))
-    same_place = (source.spacing, source.unit) == (item.source.spacing, item.source.unit)
-    if same and source.name == item.source.name and same_place:
-        return item
-    fitting = (source.frames, source.shape) == (item.source.frames, item.source.shape)
-    return replace(item, source=source, strokes=item.strokes if fitting else {})
-
-
-def _with_strokes(item: Item, pair: Pair) -> Item:
-    """The item with what is painted on its markers now; the same object if nothing changed."""
-    if pair.markers is None:
-        return item if item.markers is None else replace(item, markers=None)
-    known = item.strokes if item.markers is not None else None
-    strokes = read_strokes(pair.markers, marker_axes(item.source.axes), pair.planes, known)
-    before = {frame: one.digest for frame, one in item.strokes.items()}
-    after = {frame: one.digest for frame, one in strokes.items()}
-    if before == after and item.markers == pair.markers.name:
-        return item
-    return replace(item, strokes=strokes, markers=pair.markers.name)
-
-
-def _is_blank(layer: Labels) -> bool:
-    """Whether nothing is painted; layers too large to look at count as painted."""
-    data = layer.data
-    small = isinstance(data, np.ndarray) and data.size <= LARGEST_BLANK_CHECK
-    return small and not data.any()
-
-
-def in_view(viewer: ViewerModel, layer: Image, axes: str) -> tuple[int, int | None]:
-    """Place along T, and plane of a volume unless it is shown in 3D, that the viewer shows."""
-    point = np.asarray(viewer.dims.point[-layer.ndim :])
-    shape = finest(layer).shape[: layer.ndim]
-    voxel = np.clip(np.round(layer.world_to_data(point)), 0, np.array(shape) - 1).astype(int)
-    frame = int(voxel[axes.index('T')]) if 'T' in axes else 0
-    flat = 'Z' in axes and viewer.dims.ndisplay == 2
-    return frame, int(voxel[axes.index('Z')]) if flat else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from psygnal import Signal
 
-from napari_flim.bridge.layer_items import LayerItems, in_view
+from napari_flim.bridge.layer_items import LayerItems
+from napari_flim.bridge.layer_views import in_view
 from napari_flim.bridge.preferences import (
     Preferences,
     memory_budget,
@@ -30,10 +32,16 @@ from napari_flim.session.jobs import (
 )
 from napari_flim.session.kernel_edits import KernelEdits, seen_model
 from napari_flim.session.learned import Learned
-from napari_flim.session.planning import edits_after, plan_all, plan_block, plan_live, wants_live
-from napari_flim.session.problems import bytes_needed, problems
+from napari_flim.session.planning import (
+    change_to_finish,
+    edits_after,
+    plan_all,
+    plan_block,
+    plan_live,
+    wants_live,
+)
+from napari_flim.session.problems import memory_problem, problems
 from napari_flim.session.session import LIVE_LEARNING, Message, Session
-from napari_flim.session.words import memory_words
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -42,6 +50,11 @@ if TYPE_CHECKING:
     from napari_flim.session.running import Runner
 
 Outcome = tuple[Learned, 'FlimModel', Applied | None]
+Reason = Literal['button', 'change', 'live']
+"""Who asks for learning: the user by a button, a change that learning is part of, or painting."""
+
+KEPT_SHARE = 0.25
+"""Part of the memory budget that one kept result may take."""
 
 
 class Learner:
@@ -81,12 +94,19 @@ class Learner:
         self._learning = False
         self._request: LearnRequest | None = None
         self._shown: FlimModel | None = None
-        self._fresh: set[tuple[object, ...]] = set()
+        # Places of each item whose saliency is that of the model shown.
+        self._fresh: defaultdict[str, set[tuple[object, ...]]] = defaultdict(set)
         self._asked: set[str] = set()
         self.known: tuple[Applied, ...] = ()
         session.events['state'].connect(self.refresh, max_args=0)
         session.events['current'].connect(self.show_rest, max_args=0)
         session.events['live'].connect(self._on_live_changed, max_args=0)
+        items.closed.connect(self._on_item_closed)
+
+    @property
+    def shown(self) -> FlimModel | None:
+        """The model, with its edits, whose saliency is shown."""
+        return self._shown
 
     def problems(self) -> tuple[str, ...]:
         """Why learning cannot start."""
@@ -94,23 +114,31 @@ class Learner:
 
     def learn_all(self) -> None:
         """Learn every block that keeps no edits."""
-        self._ask(plan_all, 'learning', live=False)
+        self._ask(plan_all, 'learning', 'button')
 
     def learn_block(self, number: int) -> None:
         """Learn one block anew."""
-        self._ask(partial(plan_block, number=number), f'learning block {number}', live=False)
+        self._ask(partial(plan_block, number=number), f'learning block {number}', 'button')
+
+    def finish_change(self) -> None:
+        """Learn what depends on the latest change; one undo takes back both."""
+        self._ask(plan_all, self._session.history.done[-1].name, 'change')
 
     def follow(self) -> None:
-        """After painting: learn again if Live is on and something changed.
+        """After painting: learn again if Live is on and something changed, else apply.
 
         What was asked for before is not asked for again: it is being learned, or was stopped,
         failed or taken back.
         """
         session = self._session
-        if not session.live or self.problems() or not wants_live(session, session.block_states()):
-            return
-        if self._request is None or not _asks_same(plan_live(session), self._request):
-            self._ask(plan_live, LIVE_LEARNING, live=True)
+        wanted = session.live and wants_live(session, session.block_states())
+        if not wanted or self.problems() or self._asked_before():
+            self.show_rest()
+        else:
+            self._ask(plan_live, LIVE_LEARNING, 'live')
+
+    def _asked_before(self) -> bool:
+        return self._request is not None and _asks_same(plan_live(self._session), self._request)
 
     def cancel(self) -> None:
         """Stop what is being done; earlier results stay."""
@@ -126,7 +154,7 @@ class Learner:
         if model is None or self._learning or _same(model, self._shown):
             return
         self._shown = model
-        self._fresh = set()
+        self._fresh.clear()
         self.show_rest()
 
     def show_rest(self) -> None:
@@ -164,16 +192,15 @@ class Learner:
         """
         self._asked.update(keys)
         items = [item for item in self._session.items if item.source.key in keys]
-        for item in items:
-            content = item.source.content
-            self._fresh = {place for place in self._fresh if place[0] != content}
+        for key in keys:
+            self._fresh.pop(key, None)
         self.show_rest()
         model = self._shown
         if model is None:
             return []
         return [item.source.name for item in items if not readable(model, Target(item.source))]
 
-    def _ask(self, plan: Callable[[Session], LearnRequest], name: str, *, live: bool) -> None:
+    def _ask(self, plan: Callable[[Session], LearnRequest], name: str, reason: Reason) -> None:
         """Submit a plan as a job."""
         session = self._session
         found = self.problems()
@@ -183,7 +210,7 @@ class Learner:
         try:
             request = plan(session)
         except FlimError as error:
-            session.message = Message(str(error), error=not live)
+            session.message = Message(str(error), error=reason != 'live')
             return
         before = session.state
         edits = KernelEdits()
@@ -203,9 +230,9 @@ class Learner:
         def learned(outcome: Outcome) -> None:
             now = session.state
             if (now.learned, now.edits) == (before.learned, before.edits):
-                self._on_job_learned(outcome, edits, name, live)
+                self._on_job_learned(outcome, edits, name, reason)
             else:
-                self._on_job_outdated(plan, name, live)
+                self._on_job_outdated(plan, name, reason)
 
         self._runner.submit(
             on_device(self._preferences(), job),
@@ -238,45 +265,51 @@ class Learner:
 
     def _next_target(self) -> Target | None:
         """What to apply to next: the view, its whole volume, other items as they are in view."""
-        view = self.target_in_view()
-        if view is None or self._shown is None:
+        model, view = self._shown, self.target_in_view()
+        if model is None:
             return None
-        wanted = [view, replace(view, plane=None)]
+        wanted = [] if view is None else [view, replace(view, plane=None)]
         for item in self._session.items:
             key = item.source.key
             layer = self._items.layer_of(item.source)
             asked = item.included or key in self._asked
-            if layer is not None and asked and key != view.source.key:
+            if layer is not None and asked and (view is None or key != view.source.key):
                 frame, _ = in_view(self._viewer, layer, item.source.axes)
                 wanted.append(Target(item.source, frame))
         for target in wanted:
             whole = replace(target, plane=None)
-            done = {target.place, whole.place} & self._fresh
-            if not done and readable(self._shown, target) and self._fits_memory(target):
+            done = {target.place, whole.place} & self._fresh[target.source.key]
+            if not done and readable(model, target) and self._fits_memory(model, target):
                 return target
         return None
 
-    def _fits_memory(self, target: Target) -> bool:
+    def _fits_memory(self, model: FlimModel, target: Target) -> bool:
         """Whether a target may be held in memory; says so once if it may not."""
-        needed = bytes_needed(self._session.settings, target.source)
-        if needed <= memory_budget(self._preferences()):
-            return True
-        self._fresh.add(target.place)
-        self._session.message = Message(
-            f'{target.source.name} needs about {memory_words(needed)} of memory, which is over the '
-            'budget in the preferences of the plugin; its saliency is not computed.',
-            error=True,
-        )
-        return False
+        problem = self.memory_problem(model, target)
+        if problem:
+            self._fresh[target.source.key].add(target.place)
+            self._session.message = Message(problem, error=True)
+        return not problem
 
-    def _on_job_learned(self, outcome: Outcome, edits: KernelEdits, name: str, live: bool) -> None:
+    def memory_problem(self, model: FlimModel, target: Target) -> str:
+        """Why a model is not applied to a target for lack of memory; empty if it may be."""
+        return memory_problem(model, target.source, memory_budget(self._preferences()))
+
+    def _on_job_learned(
+        self, outcome: Outcome, edits: KernelEdits, name: str, reason: Reason
+    ) -> None:
         learned, self._shown, applied = outcome
         session = self._session
         session.work = None
-        session.message = Message()
-        self._fresh = set()
-        session.change(name, State(session.settings, learned, edits), repeats=live)
+        self._fresh.clear()
+        if reason == 'live':
+            name = change_to_finish(session) or name
+        elif reason == 'change' and session.history.done[-1].name != name:
+            name = f'learning after {name}'
+        state = State(session.settings, learned, edits)
+        session.change(name, state, repeats=reason != 'button')
         self._learning = False
+        session.message = Message(learned.warning)
         if applied is not None:
             self._show(applied)
         # The decoder may have been changed meanwhile.
@@ -289,16 +322,17 @@ class Learner:
         self.show_rest()
 
     def _on_job_outdated(
-        self, plan: Callable[[Session], LearnRequest], name: str, live: bool
+        self, plan: Callable[[Session], LearnRequest], name: str, reason: Reason
     ) -> None:
         """Kernels were changed, or learning taken back, meanwhile; this is not written over."""
         self._learning = False
         self._session.work = None
         self.refresh()
-        if live:
+        done = [change.name for change in self._session.history.done]
+        if reason == 'live':
             self.follow()
-        else:
-            self._ask(plan, name, live=False)
+        elif reason == 'button' or name in done:
+            self._ask(plan, name, reason)
 
     def _on_job_failed(self, error: Exception) -> None:
         self._session.work = None
@@ -306,7 +340,7 @@ class Learner:
 
     def _on_target_failed(self, target: Target, error: Exception) -> None:
         """Say so, and go on with the others; this one is tried again with another model."""
-        self._fresh.add(target.place)
+        self._fresh[target.source.key].add(target.place)
         self._on_job_failed(error)
         self.show_rest()
 
@@ -321,9 +355,16 @@ class Learner:
         if not self._learning:
             self._request = None
 
+    def _on_item_closed(self, key: str) -> None:
+        """Its saliency goes too; the image may come back with other voxels."""
+        self._fresh.pop(key, None)
+        self._asked.discard(key)
+        self.known = tuple(one for one in self.known if one.target.source.key != key)
+
     def _forget(self) -> None:
         """Nothing is learned any more: take away the saliency of what was."""
-        self._shown, self._fresh, self.known = None, set(), ()
+        self._shown, self.known = None, ()
+        self._fresh.clear()
         self._layers.remove_all()
         if not self._learning:
             self._runner.cancel()
@@ -342,9 +383,12 @@ class Learner:
 
     def _show(self, applied: Applied) -> None:
         """Show a result, and keep it if it is of what is in view."""
-        if self._layers.show(applied):
-            self._fresh.add(applied.target.place)
-            if applied.target.source.key == self._session.current:
+        key = applied.target.source.key
+        if self._layers.show(applied, anew=not self._fresh[key]):
+            self._fresh[key].add(applied.target.place)
+            if applied.warning:
+                self._session.message = Message(applied.warning)
+            if key == self._session.current:
                 self.remember(applied)
                 self.applied.emit(applied)
 
@@ -355,7 +399,7 @@ class Learner:
         """
         same = [one for one in self.known if one.target.place == applied.target.place]
         others = [one for one in same if one.blocks != applied.blocks]
-        small = applied.nbytes <= memory_budget(self._preferences()) // 4
+        small = applied.nbytes <= KEPT_SHARE * memory_budget(self._preferences())
         self.known = (*others[-1:], applied) if small else ()
 
 
@@ -369,7 +413,8 @@ def _same(model: FlimModel, other: FlimModel | None) -> bool:
 
 def _asks_same(one: LearnRequest, other: LearnRequest) -> bool:
     """Whether two requests lead to the same blocks."""
-    settings = replace(one.settings, decoder=other.settings.decoder)
+    later = other.settings
+    settings = replace(one.settings, decoder=later.decoder, delineation=later.delineation)
     mine = (digest_of(one.images), settings, one.last_block, one.kept, one.changes)
     theirs = (digest_of(other.images), other.settings, other.last_block, other.kept, other.changes)
     return mine == theirs

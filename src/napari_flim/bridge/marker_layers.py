@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.bridge.layer_axes import finest, marker_shape
-from napari_flim.bridge.layer_grids import grid_of
+from napari_flim.bridge.layer_grids import Grid, grid_of
+from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import MarkerError
-from napari_flim.session.classes import LARGEST_LABEL, Classes
+from napari_flim.session.classes import Classes
 from napari_flim.session.sources import Strokes
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ MARKERS = 'markers'
 
 UNKNOWN_COLOUR = (0.6, 0.6, 0.6)
 """Of labels that no class has, so that strokes with them can be seen."""
+
+LEAST_BRUSH = 3
+BRUSHES_ACROSS = 40
+"""Of a new layer: so many brushes side by side cover the shorter side of the image."""
 
 SLAB_BYTES = 1 << 24
 """Markers scanned at once."""
@@ -58,19 +63,39 @@ def new_marker_layer(
     napari.layers.Labels
         uint8, not yet in a viewer.
     """
+    shape, grid = marker_shape(image_layer, axes), grid_of(image_layer, axes)
+    name = f'{image_layer.name} markers' if name is None else name
+    return blank_markers(shape, grid, classes, name, str(image_layer.unique_id))
+
+
+def blank_markers(
+    shape: tuple[int, ...], grid: Grid, classes: Classes, name: str, item: str
+) -> Labels:
+    """As `new_marker_layer`, for an image that need not be open any more.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        One voxel for each of the image.
+    grid : dict
+        Spatial attributes, see `grid_of`.
+    classes : tuple of MarkedClass
+    name : str
+    item : str
+        Key of the image.
+    """
     from napari.layers import Labels
 
-    shape = marker_shape(image_layer, axes)
     layer = Labels(
         np.zeros(shape, dtype=np.uint8),
-        name=f'{image_layer.name} markers' if name is None else name,
+        name=name,
         colormap=class_colormap(classes),
-        metadata={LINK: {'role': MARKERS, 'item': str(image_layer.unique_id)}},
-        **grid_of(image_layer, axes),
+        metadata={LINK: {'role': MARKERS, 'item': item}},
+        **grid,
     )
     layer.n_edit_dimensions = 2
     layer.selected_label = next(one.label for one in classes if one.role == 'object')
-    layer.brush_size = max(3, round(min(shape[-2:]) / 40))
+    layer.brush_size = max(LEAST_BRUSH, round(min(shape[-2:]) / BRUSHES_ACROSS))
     layer.mode = 'paint'
     return layer
 
@@ -139,6 +164,7 @@ def read_strokes(
     axes_of_markers: str,
     planes: Iterable[int] | None = None,
     known: Mapping[int, Strokes] | None = None,
+    largest: int = LARGEST_LABEL,
 ) -> dict[int, Strokes]:
     """What is painted on each image of a layer.
 
@@ -152,6 +178,8 @@ def read_strokes(
         Indices along the first axis that may have changed; others are taken from ``known``.
     known : mapping of int to Strokes, optional
         What was read before; without it every plane is read.
+    largest : int
+        Largest label that there may be.
 
     Returns
     -------
@@ -161,7 +189,7 @@ def read_strokes(
     Raises
     ------
     MarkerError
-        For labels other than 1 to 255.
+        For other labels than 1 to the largest.
     """
     data = layer.data
     length, shape = int(data.shape[0]), tuple(int(n) for n in data.shape)
@@ -170,7 +198,7 @@ def read_strokes(
     else:
         changed, kept = set(planes) & set(range(length)), dict(known)
     coordinates, labels = _marked(data, sorted(changed))
-    _check_labels(labels, layer.name)
+    _check_labels(labels, layer.name, largest)
     if 'T' in axes_of_markers:
         found = {frame: strokes for frame, strokes in kept.items() if frame not in changed}
         frames, starts = np.unique(coordinates[:, 0], return_index=True)
@@ -210,11 +238,11 @@ def _merged(read: Marked, before: Strokes, changed: set[int]) -> Marked:
     return coordinates[order], labels[order]
 
 
-def _check_labels(labels: NDArray[np.int64], name: str) -> None:
-    if len(labels) and not 1 <= labels.min() <= labels.max() <= LARGEST_LABEL:
+def _check_labels(labels: NDArray[np.int64], name: str, largest: int) -> None:
+    if len(labels) and not 1 <= labels.min() <= labels.max() <= largest:
         wrong = labels.min() if labels.min() < 1 else labels.max()
         raise MarkerError(
-            f'{name} holds the label {wrong}; markers have labels 1 to {LARGEST_LABEL}. '
+            f'{name} holds the label {wrong}; it may hold labels 1 to {largest}. '
             'If the layer is a segmentation, choose another one or make a new marker layer; '
             'else paint these voxels again with another label.'
         )

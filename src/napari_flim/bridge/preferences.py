@@ -10,9 +10,9 @@ import psutil
 
 from napari_flim.errors import FlimError
 from napari_flim.progress import Job, Progress, Result
+from napari_flim.session.words import GIGABYTE
 
 PLUGIN = 'napari-flim'
-GIGABYTE = 1024**3
 AUTOMATIC_SHARE = 0.25
 """Part of the free memory that is used when the user names no amount."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from napari.layers import Image
 from napari_flim.bridge.layer_axes import image_source, possible_axes
 from napari_flim.bridge.layer_grids import Grid, grid_of
 from napari_flim.bridge.marker_layers import LINK, MARKERS, class_colormap, link_of
+from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError, ImageError, MarkerError
 from napari_flim.io.images import stem
 from napari_flim.io.seeds import read_seeds, seeds_to_markers
-from napari_flim.session.classes import FIRST_CLASSES, LARGEST_LABEL, with_labels
+from napari_flim.session.classes import FIRST_CLASSES, with_labels
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -170,27 +172,29 @@ def _names(image: Image) -> set[str]:
 
 
 def read_model(paths: Paths) -> list[LayerData]:
-    """Open a model in the Train dock; adds no layer.
+    """Open a model in the Train dock, which is shown once it is open; adds no layer.
+
+    What is wrong with the file is told by a dock, or by napari if there is none.
 
     Raises
     ------
-    FlimError
-        When the file is damaged, or no napari window is open; nothing has changed then.
+    FileError
+        When several files are given, or no napari window is open.
     """
-    from napari_flim.bridge.files import open_model
-
-    return _open_with(open_model, paths)
+    path, controller, show_dock = _opening(paths)
+    controller.files.open_model(path, then=show_dock)
+    return NO_LAYER
 
 
 def read_session(paths: Paths) -> list[LayerData]:
     """Open a session in the Train dock; see `read_model`."""
-    from napari_flim.bridge.files import open_session
+    path, controller, show_dock = _opening(paths)
+    controller.files.open_session(path, then=show_dock)
+    return NO_LAYER
 
-    return _open_with(open_session, paths)
 
-
-def _open_with(open_file: Callable[[Controller, str], bool], paths: Paths) -> list[LayerData]:
-    """Open one file, and only then show the dock."""
+def _opening(paths: Paths) -> tuple[str, Controller, Callable[[], object]]:
+    """The one file to open, who opens it, and what shows the dock."""
     from napari import current_viewer
 
     from napari_flim.bridge.commands import open_dock
@@ -207,11 +211,7 @@ def _open_with(open_file: Callable[[Controller, str], bool], paths: Paths) -> li
             f'{each[0]} needs a napari window to open in. Open it there, '
             'or load a model with napari_flim.FlimModel.load.'
         )
-    controller = CONTROLLERS.of(viewer)
-    if not open_file(controller, each[0]):
-        raise FileError(controller.session.message.text)
-    open_dock(viewer, 'Train')
-    return NO_LAYER
+    return each[0], CONTROLLERS.of(viewer), partial(open_dock, viewer, 'Train')
 
 
 def _each(paths: Paths) -> list[str]:

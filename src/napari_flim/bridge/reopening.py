@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
+import pint
 from napari.layers import Image, Labels
 
 from napari_flim.bridge.layer_axes import finest, image_source, marker_axes, possible_axes
@@ -21,32 +24,80 @@ from napari_flim.bridge.marker_layers import (
     new_marker_layer,
     read_strokes,
 )
+from napari_flim.bridge.preferences import PLUGIN, memory_budget
 from napari_flim.engine.image import SPATIAL
-from napari_flim.errors import ImageError, MarkerError
+from napari_flim.errors import FileError, ImageError, MarkerError
 from napari_flim.io.images import SUFFIXES
 from napari_flim.samples import SAMPLES
-from napari_flim.session.saving import absent_item, digest_of_voxels, spacing_of, strokes_of
+from napari_flim.session.saving import (
+    absent_item,
+    corrections_of_image,
+    marker_shape_of,
+    spacing_of,
+    strokes_of,
+)
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_flim.bridge.layer_items import LayerItems
+    from napari_flim.bridge.controller import Controller
     from napari_flim.io.session_file import SavedImage, SavedSession
-    from napari_flim.session.session import Session
+    from napari_flim.session.sources import ImageSource
 
 logger = logging.getLogger(__name__)
+
+
+UNIT = re.compile(r'([^\W\d⁰¹²³⁴-⁹]|°)+')
+"""What may name a unit, such as ``µm``: no arithmetic, which could overflow or take for ever."""
+
+LEAST_SCALE, GREATEST_SCALE = 1e-15, 1e15
+LONGEST_REASON = 160
+
+
+def check_units(saved: SavedSession) -> None:
+    """Check that napari can place the images of a session, before any layer is changed.
+
+    Raises
+    ------
+    FileError
+        For a unit that napari does not know, and for a scale that its canvas cannot draw.
+    """
+    for image in saved.images:
+        for scale, unit in zip(image.scale, image.units, strict=True):
+            if not _is_unit(unit):
+                raise FileError(
+                    f'The image {image.name!r} in this session file has the unit {unit!r}, which '
+                    'napari does not know. Use a file that napari-flim saved.'
+                )
+            if not LEAST_SCALE <= abs(scale) <= GREATEST_SCALE:
+                raise FileError(
+                    f'The image {image.name!r} in this session file has a voxel of {scale:g} '
+                    f'{unit}; expected {LEAST_SCALE:g} to {GREATEST_SCALE:g}. Use a file that '
+                    'napari-flim saved.'
+                )
+
+
+def _is_unit(name: str) -> bool:
+    """Whether napari takes a name as that of a unit in which a voxel can be measured."""
+    if not UNIT.fullmatch(name):
+        return False
+    try:
+        unit = pint.application_registry.parse_expression(name).units
+        return bool(np.isfinite((1.0 * unit).m_as(unit)))
+    except (AttributeError, TypeError, ValueError, ArithmeticError):
+        return False
 
 
 @dataclass(eq=False)
 class Reopened:
     """The layers and items of a saved session, opened again where they can be found.
 
+    An open layer is taken for an image by its file, name and shape; whether it has the same voxels
+    is found out later, since reading them may be slow.
+
     Attributes
     ----------
-    viewer : napari.components.ViewerModel
-    session : Session
-    items : LayerItems
+    controller : Controller
     saved : SavedSession
     opened : tuple of int
         Images whose layers are to be open.
@@ -55,13 +106,13 @@ class Reopened:
     warnings : list of str
     """
 
-    viewer: ViewerModel
-    session: Session
-    items: LayerItems
+    controller: Controller
     saved: SavedSession
     opened: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        self.viewer, self.items = self.controller.viewer, self.controller.items
+        self.session = self.controller.session
         self.warnings: list[str] = []
         layers: list[Image | None] = []
         for number, image in enumerate(self.saved.images):
@@ -81,6 +132,15 @@ class Reopened:
         found = (self.session.item(key) for key in self.keys)
         self.session.items = tuple(item for item in found if item is not None)
 
+    def pairs(self) -> list[tuple[SavedImage, ImageSource]]:
+        """Every saved image that is open, with the source it was found in."""
+        items = map(self.session.item, self.keys)
+        return [
+            (image, item.source)
+            for image, item in zip(self.saved.images, items, strict=True)
+            if item is not None and item.opened
+        ]
+
     def _layer(self, image: SavedImage, taken: list[Image | None]) -> Image | None:
         """The layer of an image: one that is open, else one that is opened now, if possible."""
         fitting = [
@@ -89,23 +149,23 @@ class Reopened:
             if isinstance(layer, Image) and layer not in taken and not link_of(layer)
             if _is_of(layer, image)
         ]
-        same = [layer for layer in fitting if self._has_same_voxels(layer, image)]
-        layer = next(iter([*same, *fitting]), None) or self._opened_now(image)
+        # The same file under another name is likelier the image than another one of its name.
+        fitting.sort(key=lambda layer: (layer.source.path != image.path, layer.name != image.name))
+        reason = 'was not found'
+        try:
+            layer = next(iter(fitting), None) or self._opened_now(image)
+        except FileError as error:
+            layer, reason = None, f'cannot be opened ({error})'
         if layer is None:
             self.warnings.append(
-                f'{image.name} was not found, so open it yourself: its markers are here and will '
+                f'{image.name} {reason}, so open it yourself: its markers are here and will '
                 'be used.'
             )
-        elif layer not in same and not self._has_same_voxels(layer, image):
-            self.warnings.append(f'{image.name} has other voxels than when the session was saved.')
         elif not np.allclose(image_source(layer, image.axes).spacing, spacing_of(image)):
             self.warnings.append(
                 f'{image.name} has another voxel size than when the session was saved.'
             )
         return layer
-
-    def _has_same_voxels(self, layer: Image, image: SavedImage) -> bool:
-        return image.digest in ('', digest_of_voxels(image_source(layer, image.axes)))
 
     def _opened_now(self, image: SavedImage) -> Image | None:
         """The layer that napari makes of the sample or file of an image, named as it was."""
@@ -124,18 +184,25 @@ class Reopened:
         return None
 
     def _read(self, image: SavedImage) -> list[Layer]:
-        """Layers that napari makes of the sample or file of an image; none if it cannot."""
+        """Layers that napari makes of the sample or file of an image; none without either.
+
+        Raises
+        ------
+        FileError
+            When napari cannot open the file.
+        """
         try:
             if image.sample in SAMPLES:
-                return list(self.viewer.open_sample('napari-flim', image.sample))
+                return list(self.viewer.open_sample(PLUGIN, image.sample))
             # A session may come from a stranger, and napari runs the scripts it is told to open.
             if image.path is None or not image.path.lower().endswith(SUFFIXES):
                 return []
             return list(self.viewer.open(image.path)) if Path(image.path).is_file() else []
-        except Exception:
+        except Exception as error:
             # Readers are plugins; whatever is wrong with one, the strokes must come back.
             logger.exception('%s cannot be opened', image.name)
-            return []
+            reason = ' '.join(str(error).split())[:LONGEST_REASON].rstrip('.')
+            raise FileError(reason or type(error).__name__) from error
 
     def _item(self, image: SavedImage, layer: Image | None) -> str:
         """Make the item of an open image; its key, or a new one for an image that is not open."""
@@ -151,16 +218,25 @@ class Reopened:
         self.items.set_markers(key, markers)
         item = self.session.item(key)
         if item is not None:
-            self.session.put_item(replace(item, strokes=strokes_of(image), included=image.included))
+            self.session.put_item(
+                replace(
+                    item,
+                    strokes=strokes_of(image),
+                    included=image.included,
+                    corrections=corrections_of_image(image),
+                )
+            )
 
     def _show_orphans(self, image: SavedImage, key: str) -> None:
         """Show strokes whose image was not found; they are linked to it once it is opened."""
-        if self._same_markers(image) is not None:
+        shape = marker_shape_of(image)
+        room = memory_budget(self.controller.preferences())
+        if self._same_markers(image) is not None or math.prod(shape) > room:
             return
         axes = image.axes.replace('S', '')
         kept = [place for place, letter in enumerate(axes) if letter != 'C']
         markers = Labels(
-            np.zeros(image.marker_shape, dtype=np.uint8),
+            np.zeros(shape, dtype=np.uint8),
             name=image.marker_name or f'{image.name} markers',
             colormap=class_colormap(self.session.classes),
             scale=[image.scale[place] for place in kept],
@@ -177,7 +253,7 @@ class Reopened:
             fitting = isinstance(layer, Labels) and not layer.multiscale
             if not fitting or layer.name != image.marker_name:
                 continue
-            if tuple(layer.data.shape) != image.marker_shape:
+            if tuple(layer.data.shape) != marker_shape_of(image):
                 continue
             try:
                 strokes = read_strokes(layer, marker_axes(image.axes))

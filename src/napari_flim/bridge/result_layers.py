@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Layer
     from napari.utils import Colormap, DirectLabelColormap
+    from napari.utils.events import Event
 
     from napari_flim.session.classes import Colour
 
@@ -40,11 +42,17 @@ class ResultLayers:
     Parameters
     ----------
     layers : napari.components.LayerList
+
+    Attributes
+    ----------
+    adding : bool
+        A layer of ours is being added, so that what is selected meanwhile is not the user's choice.
     """
 
     def __init__(self, layers: LayerList) -> None:
         # A plugin may be given a proxy, whose layers would be proxies too.
         self._layers = getattr(layers, '__wrapped__', layers)
+        self.adding = False
 
     def show_image(
         self,
@@ -58,9 +66,9 @@ class ResultLayers:
         contrast_limits: tuple[float, float] = (0.0, 1.0),
         blending: str = 'additive',
         opacity: float = 0.7,
-        visible: bool = True,
         region: Region | None = None,
         shape: tuple[int, ...] | None = None,
+        emptied: bool = False,
     ) -> Image:
         """Show an array as image, in the layer of this role and item; make it if there is none.
 
@@ -68,7 +76,7 @@ class ResultLayers:
         ----------
         role, item : str
             What the layer shows, and the key of the image it belongs to.
-        name, colormap, contrast_limits, blending, opacity, visible
+        name, colormap, contrast_limits, blending, opacity
             Of a new layer; an existing one keeps its own.
         data : array
             Copied if it is a numpy array; kept as it is, unread, if it is dask or zarr.
@@ -78,20 +86,18 @@ class ResultLayers:
             Where ``data`` lies in the layer; the rest is left as it is.
         shape : tuple of int, optional
             Shape of the whole layer; needed with ``region``.
+        emptied : bool
+            Put zeros into the rest of the layer, which takes neither time nor memory.
         """
+        whole = _Voxels(data, region, shape, emptied)
         look = {
+            'name': name,
             'colormap': colormap,
             'contrast_limits': contrast_limits,
             'blending': blending,
             'opacity': opacity,
-            'visible': visible,
         }
-        layer = self._existing(Image, role, item)
-        if layer is None:
-            whole = _whole(data, region, shape)
-            layer = Image(whole, name=name, metadata=_link(role, item), **look, **grid)
-            return self._added(layer, item)
-        return _updated(layer, data, grid, region, shape)
+        return self._shown(Image, role, item, whole, look, grid)
 
     def show_labels(
         self,
@@ -101,28 +107,31 @@ class ResultLayers:
         data: Any,
         grid: Grid,
         *,
-        colormap: DirectLabelColormap | None = None,
+        colormap: DirectLabelColormap | None,
         opacity: float = 0.5,
-        visible: bool = True,
         region: Region | None = None,
         shape: tuple[int, ...] | None = None,
+        emptied: bool = False,
     ) -> Labels:
-        """Show an integer array as labels; see `show_image`.
+        """Show an integer array as labels.
+
+        A layer that the user paints on is the user's from then on: it is not written any more,
+        and the next array comes in a new layer.
 
         Parameters
         ----------
-        role, item, name, data, grid, opacity, visible, region, shape
+        role, item, name, data, grid, opacity, region, shape, emptied
             See `show_image`.
         colormap : napari.utils.DirectLabelColormap, optional
-            Of a new layer, such as `class_colormap`; by default a colour for each label.
+            Of a new layer: `class_colormap` for classes; None for a colour of each label, such as
+            for objects.
         """
-        look = {'colormap': colormap, 'opacity': opacity, 'visible': visible}
-        layer = self._existing(Labels, role, item)
-        if layer is None:
-            whole = _whole(data, region, shape)
-            layer = Labels(whole, name=name, metadata=_link(role, item), **look, **grid)
-            return self._added(layer, item)
-        return _updated(layer, data, grid, region, shape)
+        whole = _Voxels(data, region, shape, emptied)
+        look = {'name': name, 'colormap': colormap, 'opacity': opacity}
+        layer = self._shown(Labels, role, item, whole, look, grid)
+        # Connected once, however often it is shown.
+        layer.events.paint.connect(self._on_result_painted)
+        return layer
 
     def all(self) -> list[Image | Labels]:
         """Every layer of ours, from below."""
@@ -143,6 +152,31 @@ class ResultLayers:
         if layer is not None:
             self._layers.remove(layer)
 
+    def _shown(
+        self,
+        kind: type[Kind],
+        role: str,
+        item: str,
+        voxels: _Voxels,
+        look: dict[str, Any],
+        grid: Grid,
+    ) -> Kind:
+        """The layer of a role and item with these voxels, on this grid."""
+        layer = self._existing(kind, role, item)
+        if layer is None:
+            return self._added(
+                kind(voxels.whole(), metadata={LINK: {'role': role, 'item': item}}, **look, **grid),
+                item,
+            )
+        voxels.write_to(layer)
+        move_to(layer, grid)
+        return layer
+
+    def _on_result_painted(self, event: Event) -> None:
+        """Without the identity of the layer in its link it is the user's, like a copy of ours."""
+        link = {name: value for name, value in link_of(event.source).items() if name != 'layer'}
+        event.source.metadata[LINK] = link
+
     def _existing(self, kind: type[Kind], role: str, item: str) -> Kind | None:
         for layer in self.of_item(item):
             if isinstance(layer, kind) and link_of(layer)['role'] == role:
@@ -153,8 +187,12 @@ class ResultLayers:
         """The layer, put into the viewer; what was selected stays selected."""
         layer.metadata[LINK]['layer'] = str(layer.unique_id)
         selected = set(self._layers.selection)
-        self._layers.insert(self._place(item), layer)
-        self._layers.selection = selected
+        self.adding = True
+        try:
+            self._layers.insert(self._place(item), layer)
+            self._layers.selection = selected
+        finally:
+            self.adding = False
         return layer
 
     def _place(self, item: str) -> int:
@@ -172,39 +210,41 @@ class ResultLayers:
         return place
 
 
-def _link(role: str, item: str) -> dict[str, dict[str, str]]:
-    return {LINK: {'role': role, 'item': item}}
-
-
 def _is_ours(layer: Layer) -> bool:
     return link_of(layer).get('layer') == str(layer.unique_id)
 
 
-def _whole(data: Any, region: Region | None, shape: tuple[int, ...] | None) -> Any:
-    """The array of a new layer; a copy, since the layer is written to later."""
-    if region is None:
-        return data.copy() if isinstance(data, np.ndarray) else data
-    whole = np.zeros(data.shape if shape is None else shape, dtype=data.dtype)
-    whole[region] = data
-    return whole
+@dataclass(frozen=True, eq=False)
+class _Voxels:
+    """What is written into a layer; see `ResultLayers.show_image`."""
 
+    data: Any
+    region: Region | None
+    shape: tuple[int, ...] | None
+    emptied: bool
 
-def _updated(
-    layer: Kind, data: Any, grid: Grid, region: Region | None, shape: tuple[int, ...] | None
-) -> Kind:
-    """The same layer with new voxels, written in place when they fit."""
-    current = layer.data
-    wanted = tuple(data.shape) if region is None or shape is None else shape
-    fitting = (
-        isinstance(current, np.ndarray)
-        and isinstance(data, np.ndarray)
-        and current.shape == wanted
-        and current.dtype == data.dtype
-    )
-    if fitting:
-        current[... if region is None else region] = data
+    def whole(self) -> Any:
+        """The array of a new layer; a copy, since the layer is written to later."""
+        if self.region is None:
+            return self.data.copy() if isinstance(self.data, np.ndarray) else self.data
+        # Pages of zeros take no memory until they are written.
+        whole = np.zeros(self.data.shape if self.shape is None else self.shape, self.data.dtype)
+        whole[self.region] = self.data
+        return whole
+
+    def write_to(self, layer: Image | Labels) -> None:
+        """Put the voxels into a layer, in place when they fit."""
+        if self.emptied or not self._fits(layer.data):
+            layer.data = self.whole()
+            return
+        layer.data[... if self.region is None else self.region] = self.data
         layer.refresh(extent=False, thumbnail=False, highlight=False)
-    else:
-        layer.data = _whole(data, region, shape)
-    move_to(layer, grid)
-    return layer
+
+    def _fits(self, current: Any) -> bool:
+        wanted = self.data.shape if self.region is None or self.shape is None else self.shape
+        return (
+            isinstance(current, np.ndarray)
+            and isinstance(self.data, np.ndarray)
+            and current.shape == tuple(wanted)
+            and current.dtype == self.data.dtype
+        )

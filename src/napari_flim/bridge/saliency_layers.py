@@ -34,15 +34,31 @@ class SaliencyLayers:
         self._session = session
         self._items = items
         self._results = results
+        # Images of a stack that its layers hold saliency of.
+        self._frames: dict[str, set[int]] = {}
         items.moved.connect(self._on_image_moved)
+        items.closed.connect(self.remove)
 
     def of_item(self, key: str | None) -> list[Image | Labels]:
         """Saliency layers of an item."""
         found = self._results.of_item(key or '')
         return [layer for layer in found if link_of(layer)['role'].startswith(SALIENCY)]
 
-    def show(self, applied: Applied) -> bool:
-        """Show saliency over its image, if that is open and has not changed; whether it is."""
+    def show(self, applied: Applied, *, anew: bool) -> bool:
+        """Show saliency over its image.
+
+        Parameters
+        ----------
+        applied : Applied
+        anew : bool
+            Nothing of this model is shown on the image yet: other images of a stack are emptied,
+            for what they show is of an earlier model.
+
+        Returns
+        -------
+        bool
+            Whether it is shown: the image is open and holds the same voxels.
+        """
         target = applied.target
         key, axes = target.source.key, target.source.axes
         layer = self._items.layer_of(target.source)
@@ -53,11 +69,14 @@ class SaliencyLayers:
             if link_of(old)['role'] not in roles:
                 self._results.remove(link_of(old)['role'], key)
         grid = grid_of(layer, axes)
-        stacked = 'T' in axes
+        stacked = target.stacked
         shape = (target.source.frames,) * stacked + target.source.shape
         region = (slice(target.frame, target.frame + 1),) * stacked
         if target.plane is not None:
             region += (slice(target.plane, target.plane + 1),)
+        others = self._frames.get(key, set()) - {target.frame}
+        emptied = stacked and anew and bool(others)
+        self._frames[key] = {target.frame} | (set() if emptied else others)
         several = len(applied.object_classes) > 1
         for role, number, map_ in zip(roles, applied.object_classes, applied.saliency, strict=True):
             marked = class_named(self._session.classes, number)
@@ -71,6 +90,7 @@ class SaliencyLayers:
                 blending='translucent',
                 region=region or None,
                 shape=shape,
+                emptied=emptied,
             )
         return True
 
@@ -84,10 +104,12 @@ class SaliencyLayers:
 
     def remove_all(self) -> None:
         """Take every layer away, because nothing is learned any more."""
-        for item in self._session.items:
-            self._remove(item.source.key)
+        for key in {link_of(layer)['item'] for layer in self._results.all()}:
+            self.remove(key)
 
-    def _remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
+        """Take away the layers of an item, such as one whose image was closed."""
+        self._frames.pop(key, None)
         for layer in self.of_item(key):
             self._results.remove(link_of(layer)['role'], key)
 

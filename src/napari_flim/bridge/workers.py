@@ -15,6 +15,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer
 from superqt.utils import QSignalDebouncer
 
+from napari_flim.bridge.preferences import PLUGIN
 from napari_flim.progress import Job, Progress, Result
 from napari_flim.session.running import Delivery, Request
 
@@ -93,7 +94,7 @@ class WorkerRunner:
 
     def __init__(self, parent: QObject, wanted: Callable[[], bool] = always) -> None:
         self._wanted = wanted
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='napari-flim')
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=PLUGIN)
         self._flight: _Flight | None = None
         self._waiting: Request[Any] | None = None
         self._shut = False
@@ -248,8 +249,9 @@ class QtDebouncer:
     ----------
     function : callable
         What to call, on the GUI thread.
-    delay_ms : int
-        Milliseconds without a request after which the function is called.
+    delay_ms : callable
+        Gives the milliseconds without a request after which the function is called; asked at each
+        request, so that a preference holds at once.
     parent : QObject
         Owner: when it is destroyed, what was asked for is forgotten.
     wanted : callable
@@ -260,26 +262,17 @@ class QtDebouncer:
         self,
         function: Callable[[], None],
         *,
-        delay_ms: int,
+        delay_ms: Callable[[], int],
         parent: QObject,
         wanted: Callable[[], bool] = always,
     ) -> None:
         self._function = function
         self._wanted = wanted
+        self._delay_ms = delay_ms
         # Owned by Qt, because Python may collect this object in the thread of a job, where a
         # timer must not be destroyed.
         self._signal = QSignalDebouncer(parent=parent)
         self._signal.triggered.connect(self._on_pause_ended)
-        self.delay_ms = delay_ms
-
-    @property
-    def delay_ms(self) -> int:
-        """The delay; a new one holds from the next request on."""
-        return int(self._signal.timeout())
-
-    @delay_ms.setter
-    def delay_ms(self, delay_ms: int) -> None:
-        self._signal.setTimeout(delay_ms)
 
     def _on_pause_ended(self) -> None:
         if self._wanted():
@@ -287,6 +280,7 @@ class QtDebouncer:
 
     def call(self) -> None:
         if isalive(self._signal):
+            self._signal.setTimeout(self._delay_ms())
             self._signal.throttle()
 
     def flush(self) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 from napari_flim.bridge.layer_axes import NAMES, marker_axes
 from napari_flim.bridge.marker_layers import LINK, MARKERS
 from napari_flim.bridge.readers import SEEDS
-from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.markers import LARGEST_LABEL, MarkerSet
 from napari_flim.errors import FileError, MarkerError
 from napari_flim.io.images import stem
 from napari_flim.io.seeds import write_seeds
-from napari_flim.session.classes import LARGEST_LABEL
 
 
 def write_seeds_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line: ``napari-flim learn | segment | evaluate | info | convert | demo``."""
+"""The command line, ``napari-flim``; its commands: `napari_flim.cli.app`."""
 
 from __future__ import annotations
 

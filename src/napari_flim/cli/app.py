@@ -37,6 +37,43 @@ DecoderName = Annotated[
     ),
 ]
 BlockNumber = Annotated[int | None, typer.Option(help='Block to decode, from 1; 0 for the last.')]
+InputName = Annotated[
+    str,
+    typer.Option(
+        help='auto, lab, scaled, multiscale, window:LO,HI or libift; '
+        'scaled:fixed and multiscale:fixed keep the ranges of the training images.'
+    ),
+]
+Method = Annotated[
+    str | None, typer.Option(help='dynamic_trees, watershed, random_walker or none.')
+]
+Threshold = Annotated[
+    float | None, typer.Option(help='Saliency, 0 to 1, above which an object is seen.')
+]
+Smallest = Annotated[
+    float | None,
+    typer.Option(help='Smallest area or volume of an object, in world units; 0 for no limit.'),
+]
+Largest = Annotated[
+    float | None,
+    typer.Option(help='Largest area or volume of an object, in world units; inf for no limit.'),
+]
+Border = Annotated[
+    int | None,
+    typer.Option(
+        help='Drop objects within so many voxels of the border of the image; 0 for none.', min=0
+    ),
+]
+Erosion = Annotated[
+    float | None,
+    typer.Option(help='How far inner seeds stay from the border of their object, world units.'),
+]
+Dilation = Annotated[
+    float | None, typer.Option(help='How far outer seeds stay from objects, world units.')
+]
+Table = Annotated[
+    bool, typer.Option('--objects', help='Also write STEM_objects.csv, one row for each object.')
+]
 Debug = Annotated[bool, typer.Option('--debug', help='Show the traceback of an error.')]
 
 
@@ -69,13 +106,7 @@ def learn(
     arch: Annotated[
         str, typer.Option(help='small, wide, deep, flyweight, or an arch.json file.')
     ] = 'small',
-    input: Annotated[  # noqa: A002 - the word of the command line
-        str,
-        typer.Option(
-            help='auto, lab, scaled, multiscale, window:LO,HI or libift; '
-            'scaled:fixed and multiscale:fixed keep the ranges of the training images.'
-        ),
-    ] = 'auto',
+    input: InputName = 'auto',  # noqa: A002 - the word of the command line
     axes: Axes = None,
     decoder: DecoderName = None,
     block: BlockNumber = None,
@@ -97,16 +128,64 @@ def segment(
     images: Images,
     out: Annotated[Path, typer.Option(help='Folder for STEM_labels.tif and STEM_saliency.tif.')],
     saliency: Annotated[bool, typer.Option('--saliency', help='Also write saliency.')] = False,
+    objects: Table = False,
     axes: Axes = None,
     decoder: DecoderName = None,
     block: BlockNumber = None,
+    method: Method = None,
+    threshold: Threshold = None,
+    smallest: Smallest = None,
+    largest: Largest = None,
+    border: Border = None,
+    erosion: Erosion = None,
+    dilation: Dilation = None,
     debug: Debug = False,
 ) -> None:
     """Find the objects in images or volumes."""
+    from napari_flim.cli.delineation_options import DelineationOptions
+    from napari_flim.cli.segment import Also
     from napari_flim.cli.segment import run as segment_files
 
+    options = DelineationOptions(method, threshold, smallest, largest, border, erosion, dilation)
     with guarded(debug):
-        segment_files(model, images, out, saliency, axes, decoder, block, debug)
+        segment_files(
+            model, images, out, Also(saliency, objects), axes, decoder, block, options, debug
+        )
+
+
+@app.command()
+def delineate(
+    saliency: Annotated[
+        Path,
+        typer.Argument(help='STEM_saliency.tif, or another map from 0 to 1.', show_default=False),
+    ],
+    image: Annotated[
+        Path, typer.Argument(help='The image or volume it belongs to.', show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help='Folder for STEM_labels.tif.')],
+    markers: Annotated[
+        Path | None,
+        typer.Option(help='File with markers: 0 none, 1 background, 2.. objects; or -seeds.txt.'),
+    ] = None,
+    objects: Table = False,
+    input: InputName = 'auto',  # noqa: A002 - the word of the command line
+    axes: Axes = None,
+    method: Method = None,
+    threshold: Threshold = None,
+    smallest: Smallest = None,
+    largest: Largest = None,
+    border: Border = None,
+    erosion: Erosion = None,
+    dilation: Dilation = None,
+    debug: Debug = False,
+) -> None:
+    """Find the objects in one image from its saliency, without a model."""
+    from napari_flim.cli.delineate import run as delineate_file
+    from napari_flim.cli.delineation_options import DelineationOptions
+
+    options = DelineationOptions(method, threshold, smallest, largest, border, erosion, dilation)
+    with guarded(debug):
+        delineate_file(saliency, image, out, markers, input, axes, objects, options)
 
 
 @app.command()

@@ -25,7 +25,7 @@ from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.model import FlimModel
 from napari_flim.samples import SAMPLES, Sample
 from napari_flim.session.classes import FIRST_CLASSES
-from napari_flim.training import learn_model
+from napari_flim.training import learn_model, learn_sizes
 
 SMALLEST_WIDTH = 300
 """Pixels for each part of a picture."""
@@ -77,6 +77,7 @@ def _learn_and_apply(sample: Sample) -> tuple[FlimModel, list[str], Result]:
     start = time.perf_counter()
     job = learn_model([image], [markers], preset(sample.architecture))
     model = run_job(job, f'learning from {sample.name}')
+    model = run_job(learn_sizes(model, [image], [markers]), 'measuring')
     learned = time.perf_counter()
     saliency = model.saliency(image)
     objects = model.segment(image)

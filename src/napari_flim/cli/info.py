@@ -8,6 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_flim.cli.console import results
+from napari_flim.delineation.area_range import AreaRange
+from napari_flim.delineation.delineation_settings import DESCRIPTIONS, DelineationSettings
+from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.engine.decoder_settings import DECODERS
 from napari_flim.model import FlimModel, load_model
 
@@ -27,6 +30,7 @@ def describe(model: FlimModel) -> list[str]:
         f'reads    {model.reads()}; input {_input(model)}',
         f'decodes  block {model.decoded_block} with {decoder}: {DECODERS[decoder].description}',
         f'classes  {", ".join(str(c) for c in model.object_classes)} (1 is background)',
+        *delineation_lines(model.delineation, model.ndim),
     ]
     learning = made.get('learning')
     if isinstance(learning, dict):
@@ -36,6 +40,64 @@ def describe(model: FlimModel) -> list[str]:
         marked = ', '.join(f'class {c}: {n} voxels' for c, n in image['marked'].items())
         lines.append(f'from     {image["name"]}: {image["markers"]} markers; {marked}')
     return lines
+
+
+def delineation_lines(settings: DelineationSettings, ndim: int) -> list[str]:
+    """How objects are found, in words.
+
+    Examples
+    --------
+    >>> for line in delineation_lines(DelineationSettings('none'), 2):
+    ...     print(line)
+    objects  none: what lies above the threshold, as it is
+    cut      saliency above Otsu's threshold of each image, at least 9 voxels, holes filled
+    """
+    growth = f'{settings.method}: {DESCRIPTIONS[settings.method]}'
+    seeds = [
+        _threshold(settings.seeds),
+        *_clean_up(settings.seeds, 'area' if ndim == 2 else 'volume'),
+    ]
+    if settings.method == 'dynamic_trees':
+        growth += f' (mean {settings.mean})'
+    if settings.method != 'none':
+        seeds += _places(settings.seeds)
+    growth += '; saliency smoothed first' * settings.smoothing
+    growth += '; borders relaxed at last' * settings.relaxation
+    return [f'objects  {growth}', f'cut      {", ".join(seeds)}']
+
+
+def _threshold(seeds: SeedSettings) -> str:
+    if seeds.threshold is not None:
+        return f'saliency above {seeds.threshold:g}'
+    found = {
+        'otsu': "Otsu's threshold of each image",
+        'component_otsu': "Otsu's threshold of each component",
+        'percentile': f'{seeds.percentile:g} % of the voxels of each image',
+    }
+    return f'saliency above {found[seeds.rule]}' + f' times {seeds.scale:g}' * (seeds.scale != 1)
+
+
+def _clean_up(seeds: SeedSettings, size: str) -> list[str]:
+    words = [f'at least {seeds.smallest} voxels'] * (seeds.smallest > 1)
+    limits = seeds.sizes or AreaRange()
+    if limits.smallest:
+        words.append(f'{size} from {limits.smallest:g}')
+    if limits.largest is not None:
+        words.append(f'{size} up to {limits.largest:g}')
+    if seeds.border is not None:
+        words.append(f'none within {seeds.border} voxels of the border')
+    for name in ('opening', 'closing'):
+        if radius := getattr(seeds, name):
+            words.append(f'{name} {radius:g}')
+    return words + ['holes filled'] * seeds.fill_holes
+
+
+def _places(seeds: SeedSettings) -> list[str]:
+    named = {'inner': seeds.erosion, 'outer': seeds.dilation}
+    return [
+        f'{name} seeds {"by the size of objects" if far is None else f"{far:g} away"}'
+        for name, far in named.items()
+    ]
 
 
 def _input(model: FlimModel) -> str:

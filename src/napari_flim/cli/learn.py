@@ -17,7 +17,7 @@ from napari_flim.engine.preprocessing import parse_input
 from napari_flim.errors import FileError, FlimError, MarkerError
 from napari_flim.io.images import list_images, read_images, stem
 from napari_flim.io.markers import find_marker_file, read_marker_stack, read_markers
-from napari_flim.training import learn_model
+from napari_flim.training import learn_model, learn_sizes
 
 
 def run(
@@ -59,6 +59,7 @@ def run(
         options=LearningOptions(seed=seed),
     )
     model = run_job(job, 'learning')
+    model = run_job(learn_sizes(model, read, marked), 'measuring')
     model.save(out)
     kernels = ' + '.join(str(len(b.bank)) for b in model.blocks)
     field = ' x '.join(str(n) for n in model.architecture.receptive_field(model.ndim))

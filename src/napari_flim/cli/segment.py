@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
 from napari_flim.cli.console import FAILED, bars, complain, say, usage
-from napari_flim.delineation.objects import class_map, separate_objects
+from napari_flim.cli.delineation_options import DelineationOptions
+from napari_flim.cli.results import write_objects
 from napari_flim.engine.image import check_axes
 from napari_flim.errors import FileError, FlimError
 from napari_flim.io.atomic import make_folder
 from napari_flim.io.images import list_images, read_images, stem
-from napari_flim.io.results import write_labels, write_saliency
+from napari_flim.io.results import write_saliency
 from napari_flim.model import FlimModel, load_model
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """What is written beside the label image: saliency, and a table of the objects."""
+
+    saliency: bool = False
+    table: bool = False
 
 
 def run(
     model_file: Path,
     images: Sequence[Path],
     out: Path,
-    saliency: bool,
+    also: Also,
     axes: str | None,
     decoder: str | None,
     block: int | None,
+    options: DelineationOptions,
     debug: bool,
 ) -> None:
-    """Write objects (and saliency) of every image; name the files that fail and go on."""
+    """Write the results of every image; name the files that fail and go on."""
     with usage():
         if not model_file.exists():
             raise FileError(f'The model {model_file} does not exist; check the path.')
@@ -37,6 +47,7 @@ def run(
         check_axes(axes)
         paths = _without_results(list_images(images), out)
         model = model.with_decoder(decoder, **({} if block is None else {'block': block}))
+        model = replace(model, delineation=options.applied_to(model.delineation))
     make_folder(out)
     failed, understood = 0, ''
     with bars() as shown:
@@ -44,7 +55,7 @@ def run(
         for path in paths:
             shown.update(task, description=path.name)
             try:
-                description, objects = _segment_file(model, path, out, saliency, axes)
+                description, objects = _segment_file(model, path, out, also, axes)
             except (FlimError, RuntimeError, MemoryError) as error:
                 if debug:
                     raise
@@ -75,21 +86,19 @@ def _without_results(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _segment_file(
-    model: FlimModel, path: Path, out: Path, saliency: bool, axes: str | None
+    model: FlimModel, path: Path, out: Path, also: Also, axes: str | None
 ) -> tuple[str, int]:
     images = read_images(path, axes)
-    objects = 0
+    count = 0
     for number, image in enumerate(images):
         name = stem(path) + (f'-{number:03d}' if len(images) > 1 else '')
-        maps = model.class_saliency(replace(image, name=path.name))
-        classes = class_map(maps, model.object_classes, model.objects)
-        labels = separate_objects(classes)
-        objects += int(labels.max())
-        write_labels(out / f'{name}_labels.tif', labels, image.spacing)
-        if len(maps) > 1:
-            write_labels(out / f'{name}_classes.tif', classes, image.spacing)
-        if saliency:
+        accepted = model.accept(replace(image, name=path.name))
+        maps = model.class_saliency(accepted)
+        objects = model.delineate(accepted, saliency=maps)
+        count += len(objects.classes)
+        write_objects(out, name, objects, image, maps, table=also.table)
+        if also.saliency:
             several = maps if len(maps) > 1 else maps[0]
             write_saliency(out / f'{name}_saliency.tif', several, image.spacing)
     several = f'a stack of {len(images)}, each an ' if len(images) > 1 else ''
-    return several + images[0].describe(), objects
+    return several + images[0].describe(), count

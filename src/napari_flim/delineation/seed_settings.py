@@ -28,12 +28,13 @@ class SeedSettings(ObjectSettings):
         Area or volume, in world units, that an object may have, before and after it has grown.
     erosion : float, optional
         Distance, in world units, that an inner seed keeps from the border of its object. By default
-        a quarter of the depth of each object (of the greatest distance to its border), but at least
-        the smallest voxel size, which takes away one layer of voxels.
+        a share of the depth of each object (of the greatest distance to its border), 0.25 in images
+        and 0.3 in volumes, but at least the smallest voxel size, which takes away one layer of
+        voxels.
     dilation : float, optional
-        Distance, in world units, that outer seeds keep from every object. By default a
-        quarter of the median equivalent diameter of the objects, but at least 5 of the smallest
-        voxel size.
+        Distance, in world units, that outer seeds keep from every object. By default a share of the
+        median equivalent diameter of the objects, 0.25 in images and 0.05 in volumes, but at least
+        5 of the smallest voxel size in images, and 1 in volumes.
 
     The other attributes are those of `napari_flim.delineation.objects.ObjectSettings`.
     """

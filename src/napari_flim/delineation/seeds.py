@@ -24,13 +24,13 @@ from napari_flim.delineation.inputs import (
 )
 from napari_flim.delineation.seed_settings import SeedSettings
 
-CORE = 0.25
-"""Inner seeds keep that share of the depth of an object from its border. Saliency is wider than an
-object by some voxels where the encoder has averaged, and a wrong inner seed spreads."""
-BAND = 0.25
+CORE = {2: 0.25, 3: 0.3}
+"""Inner seeds keep that share of the depth of an object from its border, by rank. Saliency is wider
+than an object by some voxels where the encoder has averaged, and a wrong inner seed spreads."""
+BAND = {2: 0.25, 3: 0.05}
 """Outer seeds keep that share of the median diameter from objects: farther away than saliency errs,
-nearer than most neighbours that look alike."""
-FREE_LAYERS = 5
+nearer than most neighbours that look alike. In volumes these are near on more sides."""
+FREE_LAYERS = {2: 5, 3: 1}
 """Outer seeds stay at least that many of the smallest voxel size away from objects."""
 
 
@@ -136,7 +136,7 @@ def _inner(
     erosion = np.full(len(ids) + 1, settings.erosion or 0.0)
     if settings.erosion is None and ids.size:
         deepest = ndimage.maximum(depth, found.regions, ids)
-        erosion[1:] = np.maximum(CORE * np.asarray(deepest), min(spacing))
+        erosion[1:] = np.maximum(CORE[len(spacing)] * np.asarray(deepest), min(spacing))
     core = found.keeps_core & (depth > erosion[found.regions])
     inner: NDArray[np.int32] = np.where(core, found.regions, 0).astype(np.int32)
     inner[found.strokes > 0] = found.strokes[found.strokes > 0]
@@ -170,8 +170,8 @@ def _outer(
         return np.ones(found.regions.shape, dtype=bool)
     reach = settings.dilation
     if reach is None:
-        typical = typical_diameter(found, settings, spacing)
-        reach = max(BAND * typical, FREE_LAYERS * min(spacing))
+        ndim, typical = len(spacing), typical_diameter(found, settings, spacing)
+        reach = max(BAND[ndim] * typical, FREE_LAYERS[ndim] * min(spacing))
     distance = _distance_from(found.regions > 0, spacing)
     if found.lonely.any():
         distance = np.minimum(distance, _distance_from(found.lonely, spacing) / 2)

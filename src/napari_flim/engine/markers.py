@@ -21,6 +21,9 @@ from napari_flim.errors import MarkerError
 
 BACKGROUND = 1
 
+LARGEST_LABEL = 255
+"""Of the markers in files of the plugin and in layers of napari, which hold uint8."""
+
 
 @dataclass(frozen=True, eq=False)
 class MarkerSet:

@@ -236,20 +236,28 @@ def parse_input(text: str) -> tuple[InputTransform, bool]:
     return InputTransform(name), rest == 'fixed'  # type: ignore[arg-type]
 
 
+def not_finite_words(data: NDArray[Any], name: str) -> str:
+    """A warning of voxels that are not finite numbers; empty if there are none.
+
+    Examples
+    --------
+    >>> not_finite_words(np.array([1.0, np.nan, np.inf]), 'cells')
+    'cells holds 2 voxels that are not finite numbers; they are read as dark.'
+    """
+    count = data.size - np.count_nonzero(np.isfinite(data)) if data.dtype.kind == 'f' else 0
+    if not count:
+        return ''
+    return f'{name} holds {count} voxels that are not finite numbers; they are read as dark.'
+
+
 def _robust_range(
     channel: NDArray[Any], percentiles: tuple[float, float], name: str
 ) -> tuple[float, float]:
     finite = channel
-    if channel.dtype.kind == 'f':
-        known = np.isfinite(channel)
-        if not known.all():
-            warnings.warn(
-                f'{name} holds {channel.size - int(known.sum())} voxels that are not finite '
-                'numbers; they are read as dark.',
-                FlimWarning,
-                stacklevel=4,
-            )
-            finite = channel[known]
+    warning = not_finite_words(channel, name)
+    if warning:
+        warnings.warn(warning, FlimWarning, stacklevel=4)
+        finite = channel[np.isfinite(channel)]
     if not finite.size:
         return 0.0, 1.0
     if channel.dtype.kind == 'b':

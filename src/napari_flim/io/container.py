@@ -92,8 +92,8 @@ def read_container(
         ) from error
     if content is None:
         raise kind.error(
-            f'{path} is larger than any {kind.noun}; expected a {kind.ending} file of '
-            'napari-flim, so check the path.'
+            f'{path} is larger than any {kind.noun}; choose a {kind.ending} file saved by '
+            'napari-flim.'
         )
     try:
         tensors = load(content)
@@ -103,12 +103,12 @@ def read_container(
     except (SafetensorError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise kind.error(
             f'{path} is not a readable {kind.ending} {kind.noun}: damaged, cut off, or another '
-            f'kind of file. {kind.advice}'
+            f'kind of file. Choose a {kind.ending} file saved by napari-flim.'
         ) from error
     if not isinstance(header, dict):
         raise kind.error(
             f'{path} is a safetensors file, but not a {kind.noun} of napari-flim; '
-            f'expected a {kind.ending} file.'
+            f'choose a {kind.ending} file saved by napari-flim.'
         )
     if header.get('format') != kind.format:
         raise kind.error(
@@ -116,3 +116,16 @@ def read_container(
             f'{kind.format}. Update napari-flim.'
         )
     return header, tensors
+
+
+def as_tuples(value: Any) -> Any:
+    """A value from a header with its JSON lists, at any depth, as the tuples they were.
+
+    Examples
+    --------
+    >>> as_tuples({'ranges': [[0, 255]]})
+    {'ranges': ((0, 255),)}
+    """
+    if isinstance(value, dict):
+        return {name: as_tuples(inner) for name, inner in value.items()}
+    return tuple(as_tuples(inner) for inner in value) if isinstance(value, list) else value

@@ -176,7 +176,13 @@ def _read(path: Path, suffix: str, *, indices: bool) -> Content:
             return Content(np.lib.format.read_array(file, allow_pickle=False))
     except FileError:
         raise
-    except Exception as error:  # image libraries raise nearly anything on damaged files
+    except MemoryError as error:
+        raise FileError(
+            f'{path} needs more memory than there is ({error}); crop the image, or get the file '
+            'again if it is not that large.'
+        ) from error
+    except Exception as error:
+        # Image libraries raise nearly anything on damaged files.
         reason = ' '.join(str(error).split())[:160] or type(error).__name__
         raise FileError(
             f'{path} cannot be read: {reason}. The file may be truncated, damaged, '

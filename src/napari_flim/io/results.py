@@ -1,18 +1,22 @@
-"""Writing label images and saliency maps as TIFF, and reading label images back."""
+"""Writing label images and saliency maps as TIFF, tables as CSV; reading label images back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.engine.image import SPATIAL
 from napari_flim.errors import FileError
+from napari_flim.io.atomic import write_atomically
 from napari_flim.io.images import read_image
 from napari_flim.io.tiff import write_tiff
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def write_labels(path: Path | str, labels: NDArray[Any], spacing: Sequence[float]) -> None:
@@ -63,6 +67,18 @@ def write_saliency(path: Path | str, saliency: NDArray[Any], spacing: Sequence[f
     """
     axes = 'C' * (saliency.ndim > len(spacing)) + SPATIAL[-len(spacing) :]
     write_tiff(path, saliency.astype(np.float32), axes, spacing)
+
+
+def write_table(path: Path | str, table: pandas.DataFrame) -> None:
+    """Write a table as CSV in UTF-8, with up to nine digits; the same bytes on every system.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be written.
+    """
+    text = table.to_csv(index=False, float_format='%.9g', lineterminator='\n')
+    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode('utf-8')))
 
 
 def read_labels(path: Path | str) -> NDArray[Any]:

@@ -11,8 +11,8 @@ import math
 import re
 import reprlib
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from napari_flim.engine.architecture import Architecture, architecture_to_dict, read_block
 from napari_flim.engine.image import LETTERS, SPATIAL
 from napari_flim.engine.kernels import LearnedBlock
+from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError, FlimError
-from napari_flim.io.container import FileKind, read_container, write_container
+from napari_flim.io.container import FileKind, as_tuples, read_container, write_container
 from napari_flim.io.model_file import blocks_to_tensors, tensors_to_blocks
+from napari_flim.io.saved_corrections import SavedCorrections, corrections_from_tensors
 
 SESSION = FileKind(
     'session',
@@ -41,7 +43,7 @@ FrameStrokes = tuple[NDArray[np.int64], NDArray[np.int64]]
 DIGEST_VOXELS = 65_536
 DIGEST_PLANES = 16
 LARGEST_SIZE = 2**31 - 1
-LARGEST_LABEL = 255
+OF_CORRECTIONS = re.compile(r'image(\d{1,9})\.corrections(\d{1,9})\.(\w+)')
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class SavedImage:
         and their (M,) int64 labels from 1 to 255.
     marker_shape : tuple of int
         Shape of the marker layer; empty when there is none.
+    corrections : dict of int to SavedCorrections
+        What was decided about objects, for images of the stack as with strokes.
 
     Raises
     ------
@@ -96,10 +100,11 @@ class SavedImage:
     marker_name: str
     strokes: dict[int, FrameStrokes]
     marker_shape: tuple[int, ...]
+    corrections: Mapping[int, SavedCorrections] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field, (fits, expected) in _FIELDS.items():
-            _check(self.name, field, getattr(self, field), fits, expected)
+        for named, (fits, expected) in _FIELDS.items():
+            _check(self.name, named, getattr(self, named), fits, expected)
         _check(
             self.name,
             'axes',
@@ -108,11 +113,17 @@ class SavedImage:
             f'a letter for each axis of shape {self.shape}',
         )
         steps = len(self.axes.replace('S', ''))
-        for field in ('scale', 'units'):
-            value = getattr(self, field)
-            _check(self.name, field, value, lambda v: len(v) == steps, f'{steps} values')
+        for named in ('scale', 'units'):
+            value = getattr(self, named)
+            _check(self.name, named, value, lambda v: len(v) == steps, f'{steps} values')
         for frame, (coordinates, labels) in self.strokes.items():
             self._check_strokes(frame, coordinates, labels)
+        sizes = dict(zip(self.axes, self.shape, strict=True))
+        space = tuple(sizes[letter] for letter in self.axes if letter in SPATIAL)
+        for frame, corrections in self.corrections.items():
+            if not 0 <= frame < sizes.get('T', 1):
+                raise FileError(f'Image {frame} of {self.name!r} is corrected, but not there.')
+            corrections.check(self.name, space)
 
     def _check_strokes(
         self, frame: int, coordinates: NDArray[np.int64], labels: NDArray[np.int64]
@@ -209,6 +220,9 @@ def write_session(path: Path | str, session: SavedSession) -> None:
     for number, image in enumerate(session.images, start=1):
         for name, array in _strokes_to_tensors(image).items():
             tensors[f'image{number}.{name}'] = array
+        for frame, corrections in image.corrections.items():
+            for name, array in corrections.to_tensors().items():
+                tensors[f'image{number}.corrections{frame}.{name}'] = array
     write_container(path, SESSION, header, tensors)
 
 
@@ -223,7 +237,7 @@ def read_session(path: Path | str) -> SavedSession:
     header, tensors = read_container(path, SESSION)
     try:
         return _session(header, tensors)
-    except (FlimError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (FlimError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FileError(
             f'{path} is damaged or was changed by hand ({str(error).rstrip(".")}). {SESSION.advice}'
         ) from error
@@ -301,12 +315,30 @@ def _tensors_to_strokes(number: int, tensors: dict[str, NDArray[Any]]) -> dict[i
     return {frame: (coordinates[a:b], labels[a:b]) for frame, a, b in parts}
 
 
+def _corrections(tensors: dict[str, NDArray[Any]]) -> dict[int, dict[int, SavedCorrections]]:
+    """Take the corrections of all images out of the arrays of a file."""
+    found: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
+    for name in list(tensors):
+        match = OF_CORRECTIONS.fullmatch(name)
+        if match is not None:
+            place = (int(match[1]), int(match[2]))
+            found.setdefault(place, {})[match[3]] = tensors.pop(name)
+    corrections: dict[int, dict[int, SavedCorrections]] = {}
+    for (number, frame), own in found.items():
+        corrections.setdefault(number, {})[frame] = corrections_from_tensors(own)
+    return corrections
+
+
 def _session(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> SavedSession:
     specs = tuple(read_block(n, block) for n, block in enumerate(_list(header, 'blocks'), start=1))
+    corrections = _corrections(tensors)
+    if not set(corrections) <= set(range(1, 1 + len(_list(header, 'images')))):
+        raise FileError('there are corrections of images that are not there')
     images = tuple(
         SavedImage(
             strokes=_tensors_to_strokes(number, tensors),
-            **{field: _tuple(content[field]) for field in _FIELDS},
+            corrections=corrections.get(number, {}),
+            **{field: as_tuples(content[field]) for field in _FIELDS},
         )
         for number, content in enumerate(_list(header, 'images'), start=1)
     )
@@ -316,7 +348,7 @@ def _session(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> SavedS
         raise FileError(f'there are {len(images)} images, but {len(strokes)} arrays of strokes')
     return SavedSession(
         images=images,
-        classes=tuple(_tuple_values(one) for one in _list(header, 'classes')),
+        classes=tuple(as_tuples(one) for one in _list(header, 'classes')),
         settings=header['settings'],
         learned=header['learned'],
         blocks=tensors_to_blocks(
@@ -390,14 +422,6 @@ def _describes(shape: tuple[int, ...]) -> Callable[[str], bool]:
 
 def _longer_than_one(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _tuple_values(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: _tuple(value) for name, value in content.items()}
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {

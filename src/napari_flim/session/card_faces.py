@@ -100,6 +100,7 @@ class CardFace:
         ]
         if not self.ticked:
             lines.append('Off: takes no part in saliency')
+        lines.append('Click: show its channel or hide it. Double click: go to its stroke')
         return '\n'.join(lines)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import MarkerError
 
 Role = Literal['background', 'object']
 Colour = tuple[float, float, float]
 
 BACKGROUND = 1
-LARGEST_LABEL = 255
 
 COLOURS: tuple[Colour, ...] = (
     (0.35, 0.55, 0.75),
@@ -74,7 +74,7 @@ def with_new_class(classes: Classes, label: int | None = None) -> Classes:
     ----------
     classes : tuple of MarkedClass
     label : int, optional
-        By default the smallest label that is free.
+        By default the smallest label that is free; the name of the class has it too.
 
     Raises
     ------
@@ -84,13 +84,13 @@ def with_new_class(classes: Classes, label: int | None = None) -> Classes:
     Examples
     --------
     >>> [one.name for one in with_new_class(FIRST_CLASSES)]
-    ['background', 'object', 'object 2']
+    ['background', 'object', 'object 3']
     """
     used = {one.label for one in classes}
     free = min(set(range(1, LARGEST_LABEL + 2)) - used) if label is None else label
     if free > LARGEST_LABEL:
         raise MarkerError(f'There are {len(classes)} classes; a marker layer holds no more.')
-    new = MarkedClass(free, f'object {free - 1}', colour_of(free), 'object')
+    new = MarkedClass(free, f'object {free}', colour_of(free), 'object')
     return tuple(sorted((*classes, new), key=lambda one: one.label))
 
 

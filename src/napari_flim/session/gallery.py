@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from napari_flim.model import FlimModel
 
 PICTURE_SIZE = 96
+"""Pixels along the longer side of a picture."""
+
+DARKEST = 1e-12
+"""Least top of the contrast, for channels of zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +118,7 @@ def gallery(
     bank = model.blocks[request.block - 1].bank
     pictures = _pictures(channels, _plane_of(request, applied))
     means = channels.flatten(1).mean(dim=1).numpy(force=True)
-    top = max(float(channels.max()), 1e-12)
+    top = max(float(channels.max()), DARKEST)
     relevance = _relevance(request, applied)
     weights = _weights(model, request.block, channels)
     patches = kernel_patches(request.learned, request.block, request.sources)
@@ -198,7 +202,7 @@ def _pictures(channels: torch.Tensor, plane: int | None) -> NDArray[np.uint8]:
     factor = max(1.0, max(height, width) / PICTURE_SIZE)
     size = (max(1, round(height / factor)), max(1, round(width / factor)))
     small = F.adaptive_max_pool2d(flat[None].float(), size)[0].clamp(min=0)
-    top = max(float(small.max()), 1e-12)
+    top = max(float(small.max()), DARKEST)
     pictures: NDArray[np.uint8] = (small * (255 / top)).round().byte().numpy(force=True)
     return pictures
 

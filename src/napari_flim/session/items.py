@@ -11,6 +11,7 @@ import numpy as np
 from napari_flim.engine.image import Image
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.session.classes import Classes
+from napari_flim.session.corrections import Corrections
 from napari_flim.session.sources import ImageSource, Strokes
 
 
@@ -30,6 +31,10 @@ class Item:
         Ticked by the user.
     opened : bool
         Whether the image layer is open.
+    problem : str
+        Why the markers cannot be read as they are now; the strokes are those read before.
+    corrections : dict of int to Corrections
+        What the user has decided about objects, by place along T.
     """
 
     source: ImageSource
@@ -37,11 +42,13 @@ class Item:
     markers: str | None = None
     included: bool = True
     opened: bool = True
+    problem: str = ''
+    corrections: Mapping[int, Corrections] = field(default_factory=dict)
 
     @property
     def takes_part(self) -> bool:
         """Whether its strokes are learned from."""
-        return self.included and self.opened and self.markers is not None
+        return self.included and self.opened and self.markers is not None and not self.problem
 
     @property
     def counts(self) -> dict[int, int]:
@@ -84,16 +91,19 @@ class TrainingImage:
 
 def training_images(items: Iterable[Item], classes: Classes) -> tuple[TrainingImage, ...]:
     """Every marked image of the items that take part."""
+    return tuple(
+        TrainingImage(item.source, frame, as_learned(strokes, classes))
+        for item in items
+        if item.takes_part
+        for frame, strokes in sorted(item.strokes.items())
+    )
+
+
+def as_learned(strokes: Strokes, classes: Classes) -> Strokes:
+    """Strokes with the numbers that the engine knows: 1 for every background."""
     learned_as = {one.label: one.learned_as for one in classes}
-    found = []
-    for item in items:
-        if not item.takes_part:
-            continue
-        for frame, strokes in sorted(item.strokes.items()):
-            labels = np.array([learned_as.get(n, n) for n in range(int(strokes.labels.max()) + 1)])
-            mapped = Strokes(strokes.coordinates, labels[strokes.labels], strokes.shape)
-            found.append(TrainingImage(item.source, frame, mapped))
-    return tuple(found)
+    labels = np.array([learned_as.get(n, n) for n in range(int(strokes.labels.max()) + 1)])
+    return Strokes(strokes.coordinates, labels[strokes.labels], strokes.shape)
 
 
 def digest_of(images: Iterable[TrainingImage]) -> str:

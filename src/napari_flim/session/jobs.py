@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_flim.engine.image import Image
 from napari_flim.engine.kernels import LearnedBlock
-from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.engine.preprocessing import InputTransform, not_finite_words
 from napari_flim.errors import FlimError
 from napari_flim.progress import Job, Progress
 from napari_flim.session.items import TrainingImage, digest_of
@@ -95,6 +95,7 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
         transform=settings.transform,
         fixed_ranges=settings.fixed_ranges,
         decoder=replace(settings.decoder, block=block),
+        delineation=settings.delineation,
         options=settings.options,
         start=request.start,
         watch=watch,
@@ -103,6 +104,8 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
         Origin(one.source.key, one.frame, image.name)
         for one, (image, _) in zip(request.images, pairs, strict=True)
     )
+    select = settings.transform.select
+    warnings = [not_finite_words(select(image), image.name) for image, _ in pairs]
     return Learned(
         model=model,
         settings=settings,
@@ -111,6 +114,7 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
         seconds=time.perf_counter() - begun,
         kept=request.kept,
         changes=request.changes,
+        warning=' '.join(filter(None, warnings)),
     )
 
 
@@ -131,6 +135,11 @@ class Target:
     source: ImageSource
     frame: int = 0
     plane: int | None = None
+
+    @property
+    def stacked(self) -> bool:
+        """Whether it is one image of a stack."""
+        return 'T' in self.source.axes
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -154,6 +163,8 @@ class Encoded:
         Channels of every one of the blocks.
     offset : tuple of int
         First voxel of ``features`` in the image.
+    warning : str
+        What the user should know of the image; empty if nothing, or if it was said before.
     """
 
     target: Target
@@ -162,6 +173,7 @@ class Encoded:
     features: torch.Tensor
     activations: tuple[torch.Tensor, ...]
     offset: tuple[int, ...]
+    warning: str
 
     @property
     def nbytes(self) -> int:
@@ -170,7 +182,8 @@ class Encoded:
 
     def reads_same(self, target: Target, model: FlimModel) -> bool:
         """Whether the features are those that a model would read of a target."""
-        return self.target.place == target.place and self.transform == model.transform
+        same = self.target.source.data is target.source.data and self.target.place == target.place
+        return same and self.transform == model.transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,10 +224,12 @@ def apply(
 
     fitting = [one for one in known if one.reads_same(target, model)]
     if fitting:
-        features, offset = fitting[0].features, fitting[0].offset
+        features, offset, warning = fitting[0].features, fitting[0].offset, ''
     else:
         yield Progress(f'reading {target.source.name}', 0, len(model.blocks) + 1)
-        features, offset = _read(model, target, device)
+        image = model.accept(target.source.frame(target.frame))
+        warning = not_finite_words(model.transform.select(image), image.name)
+        features, offset = _features(model, image, target.plane, device)
     best = max(fitting, key=lambda one: _shared(one.blocks, model.blocks), default=None)
     done = () if best is None else tuple(zip(best.blocks, best.activations, strict=True))
     activations = yield from encode(model.blocks, features, done)
@@ -230,6 +245,7 @@ def apply(
         saliency=maps,
         object_classes=tuple(model.object_classes),
         offset=offset,
+        warning=warning,
     )
 
 
@@ -278,7 +294,7 @@ def learn_and_apply(
         channels = tuple(found[block] for block in range(1, len(found)))
         blocks = learned.model.blocks[: len(channels)]
         offset = (0,) * target.source.ndim
-        fresh = Encoded(target, model.transform, blocks, found[0], channels, offset)
+        fresh = Encoded(target, model.transform, blocks, found[0], channels, offset, warning='')
         known = (fresh, *known)
     try:
         return learned, model, (yield from apply(model, target, device, known))
@@ -305,14 +321,15 @@ def _shared(mine: Sequence[LearnedBlock], wanted: Sequence[LearnedBlock]) -> int
     return count
 
 
-def _read(model: FlimModel, target: Target, device: str) -> tuple[torch.Tensor, tuple[int, ...]]:
-    """Features of a target, and the place of their first voxel in the image."""
+def _features(
+    model: FlimModel, image: Image, plane: int | None, device: str
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Features of an image or a plane of it, and the place of their first voxel in the image."""
     from napari_flim.engine.input_features import input_features
 
-    image = model.accept(target.source.frame(target.frame))
-    if target.plane is None:
+    if plane is None:
         return input_features(model.transform, image).to(device), (0,) * image.ndim
-    first, last = slab(model, image, target.plane)
+    first, last = slab(model, image, plane)
     part = replace(image, data=image.data[:, first:last])
     statistics = model.transform.statistics(image)
     features = input_features(model.transform, part, statistics).to(device)

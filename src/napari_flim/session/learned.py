@@ -74,6 +74,8 @@ class Learned:
         First block that was learned from kernels which have changed since, 0 for none.
     changes : tuple of BankChange
         What the expert changed for good in the blocks that are kept, in that order.
+    warning : str
+        What the user should know of the training images; empty if nothing.
     """
 
     model: FlimModel
@@ -84,6 +86,7 @@ class Learned:
     kept: int = 0
     stale_from: int = 0
     changes: tuple[BankChange, ...] = ()
+    warning: str = ''
 
 
 def block_states(

@@ -7,9 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_flim.errors import LearningError
+from napari_flim.session.items import digest_of
 from napari_flim.session.jobs import LearnRequest
 from napari_flim.session.kernel_edits import KernelEdits, edited_model, kept_places
-from napari_flim.session.learned import BankChange, BlockState, Learned, changed_at
+from napari_flim.session.learned import (
+    BankChange,
+    BlockState,
+    Learned,
+    block_states,
+    changed_at,
+)
 from napari_flim.session.session import Session
 from napari_flim.session.sources import ImageSource
 
@@ -85,6 +92,20 @@ def wants_live(session: Session, states: Sequence[BlockState]) -> bool:
     changed = depth > len(states) or {'stale', 'missing'} & set(states[:asked])
     possible = (kept < asked or depth > asked) and not (kept and _unread(session, learned.model))
     return bool(changed) and possible
+
+
+def change_to_finish(session: Session) -> str:
+    """Name of the latest change if blocks are stale because of it alone; empty otherwise.
+
+    Learning these blocks is part of that change, so that one undo takes back both.
+    """
+    if not session.history.done:
+        return ''
+    change = session.history.done[-1]
+    before = change.before
+    digest = digest_of(session.training_images())
+    states = block_states(before.learned, before.settings, digest, before.edits)
+    return '' if {'stale', 'missing'} & set(states) else change.name
 
 
 def kept_blocks(session: Session) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_flim.errors import ArchitectureError
 from napari_flim.inference.memory import learning_bytes, peak_bytes
 from napari_flim.session.classes import Classes
@@ -9,8 +11,10 @@ from napari_flim.session.items import Item
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
 from napari_flim.session.sources import ImageSource
+from napari_flim.session.words import memory_words
 
-GIGABYTE = 2**30
+if TYPE_CHECKING:
+    from napari_flim.model import FlimModel
 
 
 def problems(session: Session, budget: int) -> tuple[str, ...]:
@@ -25,8 +29,13 @@ def problems(session: Session, budget: int) -> tuple[str, ...]:
     included = [item for item in session.items if item.included and item.opened]
     if not session.items:
         return ('Open an image and add it here, or open a sample.',)
+    if not any(item.opened for item in session.items):
+        return (f'{session.items[0].source.name} is closed; open it again, or another image.',)
     if not included:
         return ('No image is ticked and open; tick at least one.',)
+    unread = tuple(item.problem for item in included if item.problem)
+    if unread:
+        return unread
     found = [_of_markers(included, session.classes), _of_kinds(included)]
     if found == [None, None]:
         found = [_of_settings(session.settings, included, budget)]
@@ -102,13 +111,33 @@ def _of_memory(settings: Settings, marked: list[ImageSource], budget: int) -> st
         return None
     remedy = f'Crop {largest}' if applied > budget else 'Mark fewer images'
     return (
-        f'Learning needs about {needed / GIGABYTE:.1f} GB of memory, the budget is '
-        f'{budget / GIGABYTE:.1f} GB. {remedy}, use fewer channels or a stride in the first '
+        f'Learning needs about {memory_words(needed)} of memory, the budget is '
+        f'{memory_words(budget)}. {remedy}, use fewer channels or a stride in the first '
         'block, or raise the budget in the preferences of the plugin.'
     )
 
 
-def bytes_needed(settings: Settings, source: ImageSource) -> int:
+def bytes_needed(specs: Settings | FlimModel, source: ImageSource) -> int:
     """Bytes that applying to one image of a source takes; learning from it alone takes no more."""
-    features = settings.transform.features(source.channels, source.ndim)
-    return peak_bytes(settings.architecture, source.shape, features)
+    features = specs.transform.features(source.channels, source.ndim)
+    return peak_bytes(specs.architecture, source.shape, features)
+
+
+def memory_problem(model: FlimModel, source: ImageSource, budget: int) -> str:
+    """Why a model is not applied to an image of a source; empty if it fits into the budget.
+
+    Parameters
+    ----------
+    model : FlimModel
+    source : ImageSource
+    budget : int
+        Bytes that features may take.
+    """
+    needed = bytes_needed(model, source)
+    if needed <= budget:
+        return ''
+    return (
+        f'{source.name} needs about {memory_words(needed)} of memory, which is over the budget of '
+        f'{memory_words(budget)} in the preferences of the plugin, so nothing is computed of it. '
+        'Crop it, raise the budget, or learn with fewer channels or a stride in the first block.'
+    )

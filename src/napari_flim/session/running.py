@@ -132,6 +132,7 @@ class Request(Generic[Result]):
         except FlimError as error:
             return partial(self.failed, error)
         except Exception as error:
+            # Whatever fails in a thread would end there unheard, and the dock wait for ever.
             logger.exception('A job failed for a reason that was not foreseen')
             return partial(self.failed, _explained(error))
         return partial(self.done, result)

@@ -1,7 +1,7 @@
 """A session as plain data that a file can hold, and the way back.
 
 All but undo is kept. Reading voxels may be slow, so `saved_session` reads none: `recognised`
-adds what an image is recognised by later.
+adds what an image is recognised by later. `checked` comes before anything is opened.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from napari_flim.errors import FileError, FlimError
 from napari_flim.io.session_file import SavedImage, SavedSession, image_digest
 from napari_flim.progress import Job, Progress
 from napari_flim.session.classes import Classes, MarkedClass, with_change
+from napari_flim.session.corrections import Corrections
 from napari_flim.session.items import Item, digest_of, training_images
 from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import BankChange, Learned, Origin
+from napari_flim.session.saving_corrections import corrections_of, saved_corrections
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings, settings_from_dict, settings_to_dict
 from napari_flim.session.sources import ImageSource, Strokes
@@ -41,6 +43,7 @@ IMPOSSIBLE = (
     AttributeError,
     IndexError,
     OverflowError,
+    RecursionError,
 )
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,29 @@ class View:
     opened: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class CheckedSession:
+    """A saved session in which nothing is missing or impossible; see `checked`.
+
+    Attributes
+    ----------
+    saved : SavedSession
+    classes : tuple of MarkedClass
+    settings : Settings
+    view : View
+    learned : Learned, optional
+        As an opened model; see `with_origins` and `strokes_digest`.
+    edits : KernelEdits
+    """
+
+    saved: SavedSession
+    classes: Classes
+    settings: Settings
+    view: View
+    learned: Learned | None
+    edits: KernelEdits
+
+
 def copy_of(session: Session) -> Session:
     """A session of the same values that nobody changes, to be read in a worker."""
     return Session(
@@ -96,9 +122,16 @@ def copy_of(session: Session) -> Session:
     )
 
 
+def is_unchanged(session: Session, copied: Session) -> bool:
+    """Whether what is kept of a session is as it was when it was copied."""
+    now = (session.items, session.classes, session.state)
+    return now == (copied.items, copied.classes, copied.state)
+
+
 def is_worth_keeping(session: Session) -> bool:
-    """Whether anything is painted or learned."""
-    return session.learned is not None or any(item.strokes for item in session.items)
+    """Whether anything is painted, corrected or learned."""
+    worked_on = any(item.strokes or any(item.corrections.values()) for item in session.items)
+    return session.learned is not None or worked_on
 
 
 def saved_session(session: Session) -> SavedSession:
@@ -132,16 +165,13 @@ def saved_session(session: Session) -> SavedSession:
     )
 
 
-def recognised(
-    saved: SavedSession, sources: Sequence[ImageSource], known: Digests
-) -> Job[tuple[SavedSession, Digests]]:
-    """The session with what its images are recognised by later; reads some of their voxels.
+def recognised(session: Session, known: Digests) -> Job[tuple[SavedSession, Digests]]:
+    """A session as plain data, with what its images are recognised by; reads some of their voxels.
 
     Parameters
     ----------
-    saved : SavedSession
-    sources : sequence of ImageSource
-        Of its images, in the same order.
+    session : Session
+        That nobody changes; see `copy_of`.
     known : mapping
         Digests from an earlier time.
 
@@ -151,13 +181,47 @@ def recognised(
     digests : mapping
         To be given as ``known`` the next time.
     """
+    sources = [item.source for item in session.items]
     digests: dict[tuple[object, ...], str] = {}
     for number, source in enumerate(sources):
         yield Progress(f'recognising {source.name}', number, len(sources))
         digests[source.content] = known.get(source.content) or digest_of_voxels(source)
-    pairs = zip(saved.images, sources, strict=True)
-    images = tuple(replace(image, digest=digests[source.content]) for image, source in pairs)
-    return replace(saved, images=images), digests
+    yield Progress('writing', len(sources), len(sources))
+    return with_digests(session, digests), digests
+
+
+def with_digests(session: Session, known: Digests) -> SavedSession:
+    """A session as plain data, with what is known already of its images; reads none of them."""
+    saved = saved_session(session)
+    pairs = zip(saved.images, session.items, strict=True)
+    images = tuple(replace(one, digest=_known_digest(item.source, known)) for one, item in pairs)
+    return replace(saved, images=images)
+
+
+def compared(
+    pairs: Sequence[tuple[SavedImage, ImageSource]],
+) -> Job[tuple[tuple[str, ...], Digests]]:
+    """Compare images that are open with those of a saved session; reads some of their voxels.
+
+    Parameters
+    ----------
+    pairs : sequence of (SavedImage, ImageSource)
+
+    Returns
+    -------
+    names : tuple of str
+        Of the images with other voxels.
+    digests : mapping
+        See `recognised`.
+    """
+    digests: dict[tuple[object, ...], str] = {}
+    for number, (_, source) in enumerate(pairs):
+        yield Progress(f'recognising {source.name}', number, len(pairs))
+        digests[source.content] = digest_of_voxels(source)
+    names = tuple(
+        image.name for image, source in pairs if image.digest not in ('', digests[source.content])
+    )
+    return names, digests
 
 
 def digest_of_voxels(source: ImageSource) -> str:
@@ -170,8 +234,25 @@ def digest_of_voxels(source: ImageSource) -> str:
     try:
         return image_digest(source.data, source.axes)
     except Exception:
+        # What is behind a lazy array, a file or a server, may fail in any way.
         logger.exception('%s cannot be read, so it will not be recognised', source.name)
         return ''
+
+
+def checked(saved: SavedSession) -> CheckedSession:
+    """Everything of a saved session, ready to be put in the place of another one.
+
+    Imports torch if there is a model, so it is for workers.
+
+    Raises
+    ------
+    FileError
+        When something is missing, impossible, or does not fit together.
+    """
+    learned, edits = learned_of(saved)
+    return CheckedSession(
+        saved, classes_of(saved), settings_of_saved(saved), view_of(saved), learned, edits
+    )
 
 
 def classes_of(saved: SavedSession) -> Classes:
@@ -228,9 +309,24 @@ def view_of(saved: SavedSession) -> View:
 
 def strokes_of(image: SavedImage) -> dict[int, Strokes]:
     """The strokes of a saved image."""
-    sizes = dict(zip(image.axes, image.shape, strict=True))
-    shape = tuple(sizes[letter] for letter in image.axes if letter in SPATIAL)
+    shape = _space(image)
     return {frame: Strokes(*one, shape) for frame, one in image.strokes.items()}
+
+
+def corrections_of_image(image: SavedImage) -> dict[int, Corrections]:
+    """What was decided about the objects of a saved image."""
+    return corrections_of(image.corrections, _space(image))
+
+
+def _space(image: SavedImage) -> tuple[int, ...]:
+    sizes = dict(zip(image.axes, image.shape, strict=True))
+    return tuple(sizes[letter] for letter in image.axes if letter in SPATIAL)
+
+
+def marker_shape_of(image: SavedImage) -> tuple[int, ...]:
+    """Shape of the marker layer of a saved image."""
+    pairs = zip(image.axes, image.shape, strict=True)
+    return tuple(size for letter, size in pairs if letter not in 'CS')
 
 
 def spacing_of(image: SavedImage) -> tuple[float, ...]:
@@ -251,7 +347,14 @@ def absent_item(image: SavedImage, key: str) -> Item:
         path=image.path,
         sample=image.sample,
     )
-    return Item(source, strokes_of(image), None, image.included, opened=False)
+    return Item(
+        source,
+        strokes_of(image),
+        None,
+        image.included,
+        opened=False,
+        corrections=corrections_of_image(image),
+    )
 
 
 def learned_of(saved: SavedSession) -> tuple[Learned | None, KernelEdits]:
@@ -260,7 +363,7 @@ def learned_of(saved: SavedSession) -> tuple[Learned | None, KernelEdits]:
     Returns
     -------
     learned : Learned, optional
-        As an opened model, without origins; see `with_strokes`.
+        As an opened model, without origins; see `with_origins` and `strokes_digest`.
     edits : KernelEdits
 
     Raises
@@ -279,41 +382,46 @@ def learned_of(saved: SavedSession) -> tuple[Learned | None, KernelEdits]:
     return learned, edits
 
 
-def with_strokes(
-    learned: Learned | None,
-    saved: SavedSession,
-    session: Session,
-    keys: Sequence[str],
-    *,
-    complete: bool,
-) -> Learned | None:
-    """The model as one that was learned from the strokes which are open now, if it was.
+def with_origins(learned: Learned, saved: SavedSession, keys: Sequence[str]) -> Learned:
+    """The model with the images its kernels came from.
 
     Parameters
     ----------
-    learned : Learned, optional
+    learned : Learned
     saved : SavedSession
         Where it comes from.
-    session : Session
-        With the items as they are open now.
     keys : sequence of str
-        Of these items, in the order of ``saved.images``.
-    complete : bool
-        Whether every image that was open is open again with the same voxels. If not, the model is
-        treated as an opened one, so that nothing is learned over it unasked.
+        Of the items that are open now, in the order of ``saved.images``.
     """
-    if learned is None or saved.learned is None:
-        return None
+    content = saved.learned or {'origins': []}
     origins = tuple(
         Origin('' if image is None else keys[image], frame, name)
-        for image, frame, name in saved.learned['origins']
+        for image, frame, name in content['origins']
     )
-    digest = ''
-    if complete and saved.learned['strokes'] == SAME:
-        digest = digest_of(session.training_images())
-    elif complete and saved.learned['strokes'] == OTHER:
-        digest = OTHER_STROKES
-    return replace(learned, origins=origins, digest=digest)
+    return replace(learned, origins=origins)
+
+
+def strokes_digest(saved: SavedSession, session: Session) -> str:
+    """What `Learned.digest` is when every image of a saved session is open with the same voxels.
+
+    Until that is known a model is treated as an opened one, so that nothing is learned over it
+    unasked.
+
+    Parameters
+    ----------
+    saved : SavedSession
+    session : Session
+        With the items as they were opened.
+    """
+    strokes = UNKNOWN if saved.learned is None else saved.learned['strokes']
+    if strokes == SAME:
+        return digest_of(session.training_images())
+    return OTHER_STROKES if strokes == OTHER else ''
+
+
+def _known_digest(source: ImageSource, known: Digests) -> str:
+    absent = source.data.digest if isinstance(source.data, AbsentArray) else ''
+    return known.get(source.content, absent)
 
 
 def _reopened(item: Item) -> Item:
@@ -339,6 +447,7 @@ def _saved_image(item: Item) -> SavedImage:
         marker_name=item.markers or '',
         strokes={n: (one.coordinates, one.labels) for n, one in item.strokes.items()},
         marker_shape=tuple(sizes[letter] for letter in source.axes if letter not in 'CS'),
+        corrections=saved_corrections(item.corrections, source.shape),
     )
 
 

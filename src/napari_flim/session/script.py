@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_flim import __version__
+from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
@@ -17,6 +18,7 @@ from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.io.images import NIFTIS, SCNS, SUFFIXES
 from napari_flim.samples import SAMPLES
 from napari_flim.session.learned import BankChange
+from napari_flim.session.settings import DEFAULT_DELINEATION
 from napari_flim.session.sources import ImageSource, Strokes
 
 WIDTH = 100
@@ -40,6 +42,7 @@ class ScriptInputs:
         Whether intensity ranges were fixed to those of the training images.
     decoder : DecoderSettings
     options : LearningOptions
+    delineation : DelineationSettings
     changes : tuple of BankChange
         What the expert changed in kernel banks, in the order in which it happened; the blocks
         after those that stayed were learned from what was left.
@@ -52,6 +55,7 @@ class ScriptInputs:
     fixed_ranges: bool = False
     decoder: DecoderSettings = DecoderSettings()
     options: LearningOptions = LearningOptions()
+    delineation: DelineationSettings = DEFAULT_DELINEATION
     changes: tuple[BankChange, ...] = ()
 
 
@@ -206,7 +210,8 @@ def _architecture(inputs: ScriptInputs) -> Any:
 def _chosen(inputs: ScriptInputs) -> dict[str, Any]:
     """Settings that the script names: those that differ from the default, or are used twice."""
     twice = ('transform', 'options') if _learns_between(inputs) else ()
-    settings = {name: getattr(inputs, name) for name in ('transform', 'options', 'decoder')}
+    names = ('transform', 'options', 'decoder', 'delineation')
+    settings = {name: getattr(inputs, name) for name in names}
     return {k: value for k, value in settings.items() if k in twice or value != type(value)()}
 
 

@@ -72,8 +72,13 @@ class Session:
         return next((item for item in self.items if item.source.key == key), None)
 
     def put_item(self, item: Item) -> None:
-        """Add an item, or replace the one of the same source; new labels become classes."""
+        """Add an item, or replace the one of the same source; new labels become classes.
+
+        The message before is over unless it is an error.
+        """
         key = item.source.key
+        if not self.message.error:
+            self.message = Message()
         if self.item(key) is None:
             self.items = (*self.items, item)
         else:
@@ -84,9 +89,15 @@ class Session:
     def remove_item(self, key: str) -> None:
         """Forget an item; its layers and markers stay."""
         self.items = tuple(item for item in self.items if item.source.key != key)
-        if self.current == key:
-            self.current = self.items[0].source.key if self.items else None
+        self.leave_closed()
         self.unsaved = True
+
+    def leave_closed(self) -> None:
+        """Let the first open item be the current one if that is closed or gone."""
+        item = self.item(self.current)
+        if item is None or not item.opened:
+            opened = [one.source.key for one in self.items if one.opened]
+            self.current = next(iter(opened), None if item is None else self.current)
 
     def training_images(self) -> tuple[TrainingImage, ...]:
         """Every marked image that takes part in learning."""
@@ -113,7 +124,7 @@ class Session:
         return self.state.edits
 
     def change(self, name: str, state: State, *, repeats: bool = False) -> None:
-        """Change what undo covers, and remember how it was.
+        """Change what undo covers, and remember how it was; the message before is over.
 
         Parameters
         ----------
@@ -124,6 +135,7 @@ class Session:
         repeats : bool
             See `napari_flim.session.history.History.with_change`.
         """
+        self.message = Message()
         self.history = self.history.with_change(name, self.state, state, repeats=repeats)
         self.state = state
         self.unsaved = True

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from napari_flim.delineation.delineation_settings import (
+    DelineationSettings,
+    delineation_from_dict,
+)
 from napari_flim.engine.architecture import (
     PRESETS,
     Architecture,
@@ -16,11 +20,14 @@ from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import ArchitectureError
+from napari_flim.io.container import as_tuples
+
+DEFAULT_DELINEATION = DelineationSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a model is to be learned and decoded.
+    """How a model is to be learned and decoded, and objects to be found.
 
     Attributes
     ----------
@@ -30,6 +37,7 @@ class Settings:
         Fix intensity ranges to those of the training images.
     decoder : DecoderSettings
     options : LearningOptions
+    delineation : DelineationSettings
     """
 
     architecture: Architecture = PRESETS['small']
@@ -37,6 +45,7 @@ class Settings:
     fixed_ranges: bool = False
     decoder: DecoderSettings = DecoderSettings()
     options: LearningOptions = LearningOptions()
+    delineation: DelineationSettings = DEFAULT_DELINEATION
 
     @property
     def preset(self) -> str | None:
@@ -102,6 +111,7 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
         'fixed_ranges': settings.fixed_ranges,
         'decoder': asdict(settings.decoder),
         'options': asdict(settings.options),
+        'delineation': asdict(settings.delineation),
     }
 
 
@@ -115,15 +125,16 @@ def settings_from_dict(content: dict[str, Any]) -> Settings:
     """
     return Settings(
         architecture=architecture_from_dict(content['architecture']),
-        transform=InputTransform(**_tuples(content['transform'])),
+        transform=InputTransform(**as_tuples(content['transform'])),
         fixed_ranges=bool(content['fixed_ranges']),
-        decoder=DecoderSettings(**_tuples(content['decoder'])),
+        decoder=DecoderSettings(**as_tuples(content['decoder'])),
         options=LearningOptions(**content['options']),
+        delineation=_delineation(content),
     )
 
 
-def _tuples(value: Any) -> Any:
-    """JSON lists, at any depth, as the tuples they were."""
-    if isinstance(value, dict):
-        return {name: _tuples(inner) for name, inner in value.items()}
-    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+def _delineation(content: dict[str, Any]) -> DelineationSettings:
+    """How objects are found; sessions from before there was delineation do not say."""
+    if 'delineation' not in content:
+        return DEFAULT_DELINEATION
+    return delineation_from_dict(content['delineation'])

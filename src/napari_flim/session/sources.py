@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -153,13 +154,13 @@ class Strokes:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
+    @cached_property
     def counts(self) -> dict[int, int]:
         """Marked voxels of each label."""
         values, counts = np.unique(self.labels, return_counts=True)
         return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Short text that changes when any stroke does."""
         content = hashlib.blake2b(digest_size=12)

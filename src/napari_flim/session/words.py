@@ -14,6 +14,7 @@ from napari_flim.session.sources import ImageSource
 GIGABYTE = 2**30
 MEGABYTE = 2**20
 TWO_DIGITS = 10
+SIGNIFICANT_DIGITS = 3
 
 
 def learn_words(session: Session) -> str:
@@ -43,19 +44,37 @@ def state_words(session: Session, states: Sequence[BlockState]) -> str:
     if not learned.digest:
         words = f'Opened model: {kernels} kernels; reads {learned.model.reads()}.'
     else:
-        words = f'Learned in {_seconds_words(learned.seconds)}: {kernels} kernels.'
+        words = f'Learned in {seconds_words(learned.seconds)}: {kernels} kernels.'
     changed = 'stale' in states or len(learned.model.blocks) > len(states)
     kept = states.count('kept')
     if kept and not changed:
         words += f' {_blocks_words(kept)} your edits; strokes do not change them.'
-    if changed:
+    if learned.digest and not any(item.opened for item in session.items):
+        words += f' {_open_words(session)}'
+    elif changed:
         words += ' Changed since: press Learn, or switch Live on.'
     elif 'missing' in states:
         words += f' Block {states.index("missing") + 1} is not learned yet.'
     return words
 
 
-def _seconds_words(seconds: float) -> str:
+def _open_words(session: Session) -> str:
+    """What to do when no image is open."""
+    if not session.items:
+        return 'No image is open: open one.'
+    if len(session.items) > 1:
+        return 'The images are closed: open one again.'
+    return f'{session.items[0].source.name} is closed: open it again.'
+
+
+def seconds_words(seconds: float) -> str:
+    """A time with two digits.
+
+    Examples
+    --------
+    >>> seconds_words(0.0512), seconds_words(12.3)
+    ('0.051 s', '12 s')
+    """
     return f'{seconds:.0f} s' if seconds >= TWO_DIGITS else f'{seconds:.2g} s'
 
 
@@ -77,7 +96,9 @@ def field_words(settings: Settings, source: ImageSource | None, block: int | Non
     words = f'sees {_product(widths)} {noun}'
     if source is None or source.unit == 'pixel':
         return words
-    world = [round(w * s, 3 - len(str(int(w * s)))) for w, s in _pairs(widths, source)]
+    world = [
+        round(w * s, SIGNIFICANT_DIGITS - len(str(int(w * s)))) for w, s in _pairs(widths, source)
+    ]
     return f'{words} = {_product(world)} {source.unit}'
 
 
@@ -141,6 +162,8 @@ def memory_words(needed: int) -> str:
 
 def marked_words(item: Item) -> str:
     """How much is painted on an item, for screen readers and tooltips."""
+    if item.problem:
+        return item.problem
     if not item.strokes:
         return 'nothing painted'
     parts = [f'{count_words(n, "voxel")} of label {label}' for label, n in item.counts.items()]

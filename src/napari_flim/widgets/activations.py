@@ -6,14 +6,15 @@ import math
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
 
 from napari_flim.bridge.channel_layers import STRONGEST
 from napari_flim.bridge.controller import CONTROLLERS, Controller
 from napari_flim.session.jobs import readable
 from napari_flim.session.words import count_words, memory_words
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.parts import wrapped_label
+from napari_flim.widgets.docking import Docked
+from napari_flim.widgets.parts import fill, wrapped_label
+from napari_flim.widgets.tab_order import order_tabs
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -67,6 +68,7 @@ class Activations(QWidget):
         for widget in (self.image, self.block, self.all, self.strongest, self.note, explanation):
             layout.addWidget(widget)
         layout.addStretch(1)
+        order_tabs(self)
 
     def _on_session_changed(self) -> None:
         learned, target = (
@@ -77,12 +79,9 @@ class Activations(QWidget):
         self.image.setText('' if source is None else f'Channels of {source.name}')
         self.image.setVisible(source is not None)
         entries = [] if learned is None else block_entries(learned.model, source)
-        if entries != [self.block.itemText(index) for index in range(self.block.count())]:
-            chosen = self.block.currentIndex() if self.block.count() else len(entries) - 1
-            with signals_blocked(self.block):
-                self.block.clear()
-                self.block.addItems(entries)
-                self.block.setCurrentIndex(min(chosen, len(entries) - 1))
+        last = len(entries) - 1
+        chosen = self.block.currentIndex() if self.block.count() else last
+        fill(self.block, entries, min(chosen, last))
         self._update()
 
     def _on_block_chosen(self) -> None:
@@ -123,7 +122,7 @@ class Activations(QWidget):
         self.note.setVisible(bool(note))
 
 
-class ActivationsDock(QWidget):
+class ActivationsDock(Docked):
     """The Activations dock of a viewer.
 
     Parameters
@@ -132,6 +131,8 @@ class ActivationsDock(QWidget):
         Injected by napari because of this annotation.
     parent : QWidget, optional
     """
+
+    title = 'Activations'
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)

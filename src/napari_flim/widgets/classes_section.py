@@ -32,7 +32,9 @@ from napari_flim.session.classes import (
 )
 from napari_flim.session.session import Message
 from napari_flim.widgets.connections import Connections
+from napari_flim.widgets.fields import guard_wheel
 from napari_flim.widgets.parts import small_button, swatch, to_qcolor
+from napari_flim.widgets.tab_order import order_tabs
 
 ROLES: tuple[Role, ...] = ('background', 'object')
 LONGEST_NAME = 40
@@ -79,6 +81,7 @@ class ClassesSection(QWidget):
             if label not in self._rows:
                 self._rows[label] = ClassRow(self._controller, one, self)
                 self._list.insertWidget(place, self._rows[label])
+                order_tabs(self)
             self._rows[label].show_class(one)
         self._on_brush_changed()
 
@@ -122,6 +125,7 @@ class ClassRow(QWidget):
         self.role.addItems(ROLES)
         self.role.setToolTip('What it is learned as; several classes may be background')
         self.role.activated.connect(self._on_role_activated)
+        guard_wheel(self.role)
         self.more = small_button('⋯', '', 'Colour, remove')
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)

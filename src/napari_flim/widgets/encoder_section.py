@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -30,8 +29,7 @@ from napari_flim.widgets.block_card import LABELS, BlockCard, CardContent
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import ChoiceField, Option
 from napari_flim.widgets.parts import wrapped_label
-
-Outcome = TypeVar('Outcome')
+from napari_flim.widgets.tab_order import order_tabs
 
 ARCHITECTURE_FILES = 'Architecture (*.json)'
 CUSTOM = 'custom'
@@ -148,6 +146,7 @@ class EncoderSection(QWidget):
         card.removed.connect(self._on_block_removed)
         self.cards.append(card)
         self._cards.addWidget(card)
+        order_tabs(self)
 
     def _change(self, name: str, settings: Settings, *, repeats: bool = False) -> None:
         state = replace(self._session.state, settings=settings)
@@ -201,9 +200,11 @@ class EncoderSection(QWidget):
         """Take the blocks of an `arch.json`; what is wrong with it becomes the message."""
         from napari_flim.io.lids_architecture import read_architecture
 
-        architecture = self._told(partial(read_architecture, path), f'Blocks taken from {path}.')
-        if architecture is not None:
-            self._change('open arch.json', with_architecture(self._session.settings, architecture))
+        def take() -> None:
+            blocks = with_architecture(self._session.settings, read_architecture(path))
+            self._change('open arch.json', blocks)
+
+        self._tell(take, f'Blocks taken from {path}.')
 
     def save_architecture(self, path: str) -> None:
         """Write the blocks as an `arch.json`; what is wrong with them becomes the message."""
@@ -213,16 +214,15 @@ class EncoderSection(QWidget):
         item = self._session.item(self._session.current)
         ndim = None if item is None else item.source.ndim
         write = partial(write_architecture, path, architecture, ndim)
-        self._told(write, f'Blocks written to {path}.')
+        self._tell(write, f'Blocks written to {path}.')
 
-    def _told(self, work: Callable[[], Outcome], done: str) -> Outcome | None:
+    def _tell(self, work: Callable[[], object], done: str) -> None:
         """Do something with a file, and tell what came of it, warnings included."""
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter('always')
-                outcome = work()
+                work()
         except FlimError as error:
             self._session.message = Message(str(error), error=True)
-            return None
+            return
         self._session.message = Message(' '.join([done, *(str(one.message) for one in caught)]))
-        return outcome

@@ -26,6 +26,8 @@ from superqt.utils import signals_blocked
 
 LARGEST_NUMBER = 1e9
 SHORTEST_COMBO = 8
+NARROWEST = 60
+"""Pixels that every field keeps in a narrow dock."""
 
 
 class Option(NamedTuple):
@@ -107,8 +109,7 @@ class NumberField(QSpinBox):
         self._shown: object = None
         self.setRange(*limits)
         self.setSingleStep(step)
-        self.setKeyboardTracking(False)
-        _prepare(self, name)
+        _prepare_number(self, name)
         self.valueChanged.connect(self._on_value_changed)
 
     def show_value(self, value: int | tuple[int, ...]) -> None:
@@ -161,8 +162,7 @@ class DecimalField(QDoubleSpinBox):
         self.setDecimals(decimals)
         self.setRange(*limits)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-        self.setKeyboardTracking(False)
-        _prepare(self, name)
+        _prepare_number(self, name)
         self.valueChanged.connect(self._on_value_changed)
 
     def show_value(self, value: float) -> None:
@@ -239,13 +239,24 @@ class _WheelGuard(QObject):
         return True
 
 
+def guard_wheel(widget: QWidget) -> None:
+    """Keep the wheel from changing a control that has not the focus: it scrolls the dock."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_WheelGuard(widget))
+
+
 def _prepare(widget: QWidget, name: str) -> None:
     """What all fields have in common."""
     widget.setAccessibleName(name)
-    widget.setMinimumWidth(60)
+    widget.setMinimumWidth(NARROWEST)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_WheelGuard(widget))
+    guard_wheel(widget)
+
+
+def _prepare_number(box: QAbstractSpinBox, name: str) -> None:
+    """What fields of numbers have in common: a number counts once it is typed to its end."""
+    box.setKeyboardTracking(False)
+    _prepare(box, name)
 
 
 def form(parent: QWidget) -> QFormLayout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
@@ -17,6 +18,7 @@ from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import ChoiceField, DecimalField, ListField, Option, form
 from napari_flim.widgets.kernel_options import KernelOptions
 from napari_flim.widgets.parts import Section, wrapped_label
+from napari_flim.widgets.tab_order import order_tabs
 
 COLUMNS = 3
 COLOURS = ('red', 'green', 'blue')
@@ -90,6 +92,8 @@ class InputSection(QWidget):
         for name in ('state', 'current', 'items'):
             connections.hear(self._session.events[name], self._on_session_changed)
         self.preview.switched.connect(self._on_preview_switched)
+        # A partial is kept by Qt, and keeps the preview until then.
+        self.destroyed.connect(partial(InputPreview.close, self.preview))
         self._on_session_changed()
 
     def _make_window(self) -> None:
@@ -198,6 +202,7 @@ class InputSection(QWidget):
         box.toggled.connect(self._on_channel_toggled)
         self.channels.append(box)
         self._channel_grid.addWidget(box, number // COLUMNS, number % COLUMNS)
+        order_tabs(self)
 
     def _change(
         self, name: str, *, fixed: bool | None = None, keep: bool = False, **values: object

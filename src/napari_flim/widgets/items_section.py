@@ -20,13 +20,16 @@ from superqt.utils import signals_blocked
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.bridge.layer_axes import possible_axes
+from napari_flim.bridge.preferences import PLUGIN
 from napari_flim.errors import FlimError, ImageError
 from napari_flim.session.items import Item
 from napari_flim.session.session import Message
 from napari_flim.session.sources import axes_in_words
 from napari_flim.session.words import marked_words
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.parts import small_button, wrapped_label
+from napari_flim.widgets.fields import guard_wheel
+from napari_flim.widgets.parts import fill, small_button, wrapped_label
+from napari_flim.widgets.tab_order import order_tabs
 
 NO_MARKERS = 'no markers'
 FIRST_STEPS = (
@@ -86,6 +89,7 @@ class ItemsSection(QWidget):
             if key not in self._rows:
                 self._rows[key] = ItemRow(self._controller, key, self)
                 self._list.addWidget(self._rows[key])
+                order_tabs(self)
             self._rows[key].show_item(item)
         self._first_steps.setVisible(not items)
         self._sample.setVisible(not items)
@@ -111,7 +115,7 @@ class ItemsSection(QWidget):
             self._controller.session.message = Message(str(error), error=True)
 
     def _on_sample_clicked(self) -> None:
-        self._controller.open_sample(SAMPLE)
+        self._controller.viewer.open_sample(PLUGIN, SAMPLE)
         self._controller.items.paint_class(OBJECT)
 
 
@@ -133,7 +137,6 @@ class ItemRow(QWidget):
         self._layers: list[Labels] = []
         self._readings: tuple[str, ...] = ()
         self.included = QCheckBox()
-        self.included.setToolTip('Learn from this image')
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.included.setSizePolicy(policy)
         self.included.toggled.connect(self._on_included_toggled)
@@ -141,6 +144,7 @@ class ItemRow(QWidget):
         self.markers.setToolTip('Labels layer whose strokes are learned from')
         self.markers.setSizePolicy(policy)
         self.markers.activated.connect(self._on_markers_activated)
+        guard_wheel(self.markers)
         self._view = small_button('◉', '', 'Show this image and its layers, hide the others')
         self._view.clicked.connect(self._on_view_clicked)
         self._remove = small_button('✕', '', 'Take this image out of the list; its layers stay')
@@ -152,6 +156,7 @@ class ItemRow(QWidget):
         self.axes.setSizePolicy(policy)
         self.axes.setToolTip('What the axes of the image mean')
         self.axes.activated.connect(self._on_axes_activated)
+        guard_wheel(self.axes)
         top = QHBoxLayout()
         top.addWidget(self.included, 1)
         top.addWidget(self._view)
@@ -170,6 +175,7 @@ class ItemRow(QWidget):
         with signals_blocked(self.included):
             self.included.setText(source.name if item.opened else f'{source.name} (closed)')
             self.included.setChecked(item.included)
+        self.included.setToolTip(f'Learn from {source.name}')
         font = self.included.font()
         if font.bold() != current:
             font.setBold(current)
@@ -189,16 +195,21 @@ class ItemRow(QWidget):
         painted = item.markers is not None
         self._marked.setVisible(painted)
         self.markers.setVisible(painted or self.markers.count() > 1)
-        self.new_markers.setVisible(item.opened and not painted)
-        self.new_markers.setText(
-            f'{"Bring back" if item.strokes else "New"} markers for "{source.name}"'
+        verb = 'Bring back' if item.strokes else 'New'
+        self.new_markers.setText(f'{verb} markers')
+        self.new_markers.setAccessibleName(f'{verb} markers for {source.name}')
+        self.new_markers.setVisible(not painted and bool(item.opened or item.strokes))
+        possible = self._controller.items.can_have_markers(self._key)
+        self.new_markers.setEnabled(possible)
+        self.new_markers.setToolTip(
+            f'Add a layer to paint on {source.name}' if possible else f'Open {source.name} first'
         )
 
     def _show_markers(self, item: Item) -> None:
         self._layers = self._controller.items.fitting_markers(self._key)
         chosen = self._controller.items.marker_layer(self._key)
         index = self._layers.index(chosen) if chosen in self._layers else len(self._layers)
-        _fill(self.markers, [*(layer.name for layer in self._layers), NO_MARKERS], index)
+        fill(self.markers, [*(layer.name for layer in self._layers), NO_MARKERS], index)
         self.markers.setEnabled(item.opened)
 
     def _show_axes(self, item: Item) -> None:
@@ -210,10 +221,12 @@ class ItemRow(QWidget):
             choices = (source.axes,)
         self._readings = choices
         words = [f'read as {axes_in_words(source.data.shape, axes)}' for axes in choices]
-        _fill(self.axes, words, choices.index(source.axes) if source.axes in choices else 0)
+        fill(self.axes, words, choices.index(source.axes) if source.axes in choices else 0)
         self.axes.setVisible(len(choices) > 1)
 
     def _counts_in_colour(self, item: Item) -> str:
+        if item.problem:
+            return escape(item.problem)
         if not item.strokes:
             return 'nothing painted yet'
         parts = []
@@ -245,12 +258,3 @@ class ItemRow(QWidget):
 
     def _on_new_markers_clicked(self) -> None:
         self._controller.items.new_markers(self._key)
-
-
-def _fill(combo: QComboBox, names: list[str], index: int) -> None:
-    """Offer these names; a list that stays as it is would be laid out again with every stroke."""
-    with signals_blocked(combo):
-        if [combo.itemText(place) for place in range(combo.count())] != names:
-            combo.clear()
-            combo.addItems(names)
-        combo.setCurrentIndex(index)

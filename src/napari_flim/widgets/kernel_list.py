@@ -103,6 +103,8 @@ class CardList(QListView):
     ticks_asked = Signal(CardFace, list)
     weights_asked = Signal(CardFace, list)
     picture_asked = Signal(CardFace)
+    image_asked = Signal()
+    """The image alone is wanted, without a channel over it."""
     origin_asked = Signal(CardFace)
     menu_asked = Signal(QPoint)
 
@@ -173,6 +175,8 @@ class CardList(QListView):
             self.ticks_asked.emit(index.data(FACE), self.acted_on(index))
         elif index.isValid() and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.origin_asked.emit(index.data(FACE))
+        elif event.key() == Qt.Key.Key_Escape:
+            self.image_asked.emit()
         else:
             super().keyPressEvent(event)
 

@@ -12,6 +12,7 @@ from napari_flim.bridge.controller import Controller
 from napari_flim.session.card_faces import CardFace
 from napari_flim.session.expert import invert_kernels, switch_kernels, weigh_kernels
 from napari_flim.session.kernel_edits import KernelName
+from napari_flim.session.session import Message
 from napari_flim.session.words import count_words
 
 WEIGHTS: tuple[tuple[str, float | None], ...] = (
@@ -25,6 +26,20 @@ WEIGHTS: tuple[tuple[str, float | None], ...] = (
 def names_of(faces: Sequence[CardFace]) -> list[KernelName]:
     """Block and kernel of every card."""
     return [(face.card.block, face.card.kernel) for face in faces]
+
+
+def switch_channel(controller: Controller, face: CardFace) -> None:
+    """Show the channel of a kernel and say how to hide it, or hide it if it is shown."""
+    block, kernel = face.card.block, face.card.kernel
+    if controller.channels.shows_one(block, kernel):
+        controller.channels.hide_one()
+        controller.session.message = Message()
+        return
+    controller.channels.show_one(block, kernel)
+    controller.session.message = Message(
+        f'The channel of kernel {kernel + 1} covers the image: click its card again, or press Esc '
+        'in the list, to hide it.'
+    )
 
 
 class KernelMenu(QMenu):
@@ -59,7 +74,8 @@ class KernelMenu(QMenu):
         for words, weight in WEIGHTS:
             weights.addAction(words, partial(self._on_weight_chosen, weight))
         self.addSeparator()
-        self.addAction(f'Show channel of {one}', self._on_channel_chosen)
+        shown = controller.channels.shows_one(face.card.block, face.card.kernel)
+        self.addAction(f'{"Hide" if shown else "Show"} channel of {one}', self._on_channel_chosen)
         self.addAction(f'Go to stroke of {one}', self._on_stroke_chosen)
 
     @property
@@ -93,8 +109,7 @@ class KernelMenu(QMenu):
 
     def _on_channel_chosen(self) -> None:
         if self._allowed:
-            card = self._face.card
-            self._controller.channels.show_one(card.block, card.kernel)
+            switch_channel(self._controller, self._face)
 
     def _on_stroke_chosen(self) -> None:
         if self._allowed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPoint, Qt
@@ -18,7 +17,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt.utils import signals_blocked
 
 from napari_flim.bridge.controller import CONTROLLERS, Controller
 from napari_flim.session.card_faces import (
@@ -33,10 +31,13 @@ from napari_flim.session.expert import drop_unticked, switch_kernels, weigh_kern
 from napari_flim.session.kernel_edits import next_weight
 from napari_flim.session.session import Message
 from napari_flim.widgets.connections import Connections
+from napari_flim.widgets.docking import Docked
 from napari_flim.widgets.kernel_card import FACE
 from napari_flim.widgets.kernel_list import CardList
-from napari_flim.widgets.kernel_menu import KernelMenu, names_of
-from napari_flim.widgets.parts import MARGIN, small_button, wrapped_label
+from napari_flim.widgets.kernel_menu import KernelMenu, names_of, switch_channel
+from napari_flim.widgets.parts import MARGIN, StillText, fill, wrapped_label
+from napari_flim.widgets.tab_order import order_tabs
+from napari_flim.widgets.undo_buttons import UndoButtons
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -47,11 +48,13 @@ ORDERS: tuple[tuple[str, Order], ...] = (
     ('by class', 'class'),
     ('by relevance', 'relevance'),
 )
+HELP = 'Click: show or hide a channel. Double click: go to its stroke. Right click: more.'
+MESSAGE_LINES = 3
 SHORTEST = 7
 """Letters that every list shows at least."""
 
 
-class KernelsDock(QWidget):
+class KernelsDock(Docked):
     """Dock of a viewer; see `KernelGrid`.
 
     Parameters
@@ -59,6 +62,8 @@ class KernelsDock(QWidget):
     viewer : napari.viewer.Viewer
     parent : QWidget, optional
     """
+
+    title = 'Kernels'
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,6 +96,7 @@ class KernelGrid(QWidget):
         self._connect()
         self._refresh_items()
         self._refresh_cards()
+        self._on_message_changed()
 
     def _make_controls(self) -> None:
         self.block = _combo('Block', 'Whose kernels to show')
@@ -108,10 +114,9 @@ class KernelGrid(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.pages = QStackedWidget()
         self.drop = QPushButton()
-        self.undo = small_button('\u21b6', 'Undo', '')
-        self.redo = small_button('\u21b7', 'Redo', '')
+        self.history = UndoButtons(self._session)
         self.count = wrapped_label()
-        self.message = wrapped_label()
+        self.message = StillText(MESSAGE_LINES)
 
     def _lay_out(self) -> None:
         self.pages.addWidget(self.list)
@@ -129,8 +134,7 @@ class KernelGrid(QWidget):
         header.setColumnStretch(2, 1)
         buttons = QHBoxLayout()
         buttons.addWidget(self.drop, 1)
-        buttons.addWidget(self.undo)
-        buttons.addWidget(self.redo)
+        buttons.addWidget(self.history)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.addLayout(header)
@@ -138,6 +142,7 @@ class KernelGrid(QWidget):
         layout.addWidget(self.count)
         layout.addLayout(buttons)
         layout.addWidget(self.message)
+        order_tabs(self)
 
     def _connect(self) -> None:
         self.block.activated.connect(self._on_view_activated)
@@ -147,11 +152,10 @@ class KernelGrid(QWidget):
         self.list.ticks_asked.connect(self._on_ticks_asked)
         self.list.weights_asked.connect(self._on_weights_asked)
         self.list.picture_asked.connect(self._on_picture_asked)
+        self.list.image_asked.connect(self._on_image_asked)
         self.list.origin_asked.connect(self._on_origin_asked)
         self.list.menu_asked.connect(self._on_menu_asked)
         self.drop.clicked.connect(self._on_drop_clicked)
-        self.undo.clicked.connect(self._on_undo_clicked)
-        self.redo.clicked.connect(self._on_redo_clicked)
         connections = Connections(self)
         events = self._session.events
         connections.hear(events['state'], self._on_state_changed)
@@ -171,11 +175,13 @@ class KernelGrid(QWidget):
         self._gallery.watch(False)
 
     def _on_view_activated(self) -> None:
-        """Another block or ground truth was chosen."""
+        """Another block or ground truth was chosen; what was said of cards before is over."""
+        self._session.message = Message()
         truth = self._truths[max(self.truth.currentIndex(), 0)]
         self._gallery.show_block(max(self.block.currentIndex(), 0) + 1, truth)
 
     def _on_item_activated(self, row: int) -> None:
+        self._session.message = Message()
         self._session.current = self._keys[row]
 
     def _on_order_activated(self) -> None:
@@ -194,7 +200,11 @@ class KernelGrid(QWidget):
 
     def _on_picture_asked(self, face: CardFace) -> None:
         if self._gallery.up_to_date:
-            self._controller.channels.show_one(face.card.block, face.card.kernel)
+            switch_channel(self._controller, face)
+
+    def _on_image_asked(self) -> None:
+        self._controller.channels.hide_one()
+        self._session.message = Message()
 
     def _on_origin_asked(self, face: CardFace) -> None:
         if self._gallery.up_to_date:
@@ -208,13 +218,7 @@ class KernelGrid(QWidget):
 
     def _on_drop_clicked(self) -> None:
         if drop_unticked(self._session):
-            self._controller.learner.learn_all()
-
-    def _on_undo_clicked(self) -> None:
-        self._session.undo()
-
-    def _on_redo_clicked(self) -> None:
-        self._session.redo()
+            self._controller.learner.finish_change()
 
     def _on_state_changed(self) -> None:
         # Until new cards are drawn, edits of new kernels must not appear on those of before.
@@ -230,7 +234,7 @@ class KernelGrid(QWidget):
         self._refresh_truths()
 
     def _on_message_changed(self) -> None:
-        self.message.setText(self._session.message.text)
+        self.message.setText(self._session.message.text or HELP)
 
     def _on_gallery_drawn(self) -> None:
         self._refresh_cards()
@@ -241,7 +245,8 @@ class KernelGrid(QWidget):
         self._keys = [source.key for source in opened]
         current = self._session.current
         row = self._keys.index(current) if current in self._keys else -1
-        _fill(self.item, [source.name for source in opened], row)
+        fill(self.item, [source.name for source in opened], row)
+        self.item.setEnabled(bool(opened))
         self._refresh_truths()
 
     def _refresh_truths(self) -> None:
@@ -249,14 +254,15 @@ class KernelGrid(QWidget):
         self._truths = [None, *self._gallery.truths()]
         names = ['none', *(layer.name for layer in self._truths if layer is not None)]
         chosen = self._gallery.truth
-        _fill(self.truth, names, self._truths.index(chosen) if chosen in self._truths else 0)
+        fill(self.truth, names, self._truths.index(chosen) if chosen in self._truths else 0)
 
     def _refresh_cards(self) -> None:
         """Cards as they were drawn last, with the edits as they are now."""
         learned, cards = self._session.learned, self._gallery.cards
         count = 0 if learned is None else len(learned.model.blocks)
         names = [f'block {number}' for number in range(1, count + 1)]
-        _fill(self.block, names, min(self._gallery.block, count) - 1)
+        fill(self.block, names, min(self._gallery.block, count) - 1)
+        self.block.setEnabled(count > 0)
         order = ORDERS[self.order.currentIndex()][1]
         self.list.cards.show_faces(card_faces(self._session, sorted_cards(cards, order)))
         self.empty.setText(self._gallery.reason)
@@ -264,7 +270,7 @@ class KernelGrid(QWidget):
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        """What can be dropped, undone and redone."""
+        """What can be dropped."""
         session, count = self._session, len(self._gallery.cards)
         off = len(session.edits.off)
         self.drop.setText(drop_words(session))
@@ -275,11 +281,6 @@ class KernelGrid(QWidget):
             else 'No kernel is unticked: untick those that the model is to do without'
         )
         self.count.setText(off_words(session, self._gallery.block, count) if count else '')
-        done, undone = session.history.done, session.history.undone
-        self.undo.setEnabled(bool(done))
-        self.undo.setToolTip(f'Undo: {done[-1].name}' if done else 'Nothing to undo')
-        self.redo.setEnabled(bool(undone))
-        self.redo.setToolTip(f'Redo: {undone[-1].name}' if undone else 'Nothing to redo')
 
 
 def _combo(name: str, tip: str) -> QComboBox:
@@ -290,13 +291,3 @@ def _combo(name: str, tip: str) -> QComboBox:
     combo.setAccessibleName(name)
     combo.setToolTip(tip)
     return combo
-
-
-def _fill(combo: QComboBox, names: Sequence[str], row: int) -> None:
-    """Offer other choices, unless they are those that are there."""
-    with signals_blocked(combo):
-        if [combo.itemText(place) for place in range(combo.count())] != list(names):
-            combo.clear()
-            combo.addItems(names)
-        combo.setCurrentIndex(row)
-    combo.setEnabled(bool(names))

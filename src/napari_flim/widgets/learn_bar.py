@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
 from napari_flim.bridge.controller import Controller
 from napari_flim.session.words import learn_words, state_words
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.parts import small_button, wrapped_label
+from napari_flim.widgets.parts import wrapped_label
+from napari_flim.widgets.undo_buttons import UndoButtons
 
 PATIENCE_MS = 400
 """Work that ends sooner is not worth a progress bar that flashes."""
@@ -47,10 +48,7 @@ class LearnBar(QWidget):
         self.live = QCheckBox('Live')
         self.live.setToolTip('Learn again and update the saliency whenever the brush rests')
         self.live.toggled.connect(self._on_live_toggled)
-        self.undo = small_button('↶', 'undo', '')
-        self.undo.clicked.connect(self._on_undo_clicked)
-        self.redo = small_button('↷', 'redo', '')
-        self.redo.clicked.connect(self._on_redo_clicked)
+        self.history = UndoButtons(controller.session)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(BAR_HEIGHT)
@@ -71,8 +69,7 @@ class LearnBar(QWidget):
         below = QHBoxLayout()
         below.addWidget(self.live)
         below.addStretch(1)
-        below.addWidget(self.undo)
-        below.addWidget(self.redo)
+        below.addWidget(self.history)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.learn)
@@ -80,7 +77,7 @@ class LearnBar(QWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self.state)
         heard = Connections(self)
-        for name in ('items', 'classes', 'state', 'live', 'history', 'message'):
+        for name in ('items', 'classes', 'state', 'live', 'message'):
             heard.hear(controller.session.events[name], self._on_something_changed)
         heard.hear(controller.session.events['work'], self._on_work_changed)
         self._on_session_changed()
@@ -120,11 +117,6 @@ class LearnBar(QWidget):
         )
         if self.live.isChecked() != session.live:
             self.live.setChecked(session.live)
-        done, undone = session.history.done, session.history.undone
-        for button, changes, verb in ((self.undo, done, 'Undo'), (self.redo, undone, 'Redo')):
-            button.setEnabled(bool(changes))
-            nothing = f'Nothing to {verb.lower()}'
-            button.setToolTip(f'{verb}: {changes[-1].name}' if changes else nothing)
         # The bar keeps its place, so that nothing jumps under the mouse.
         self.progress.setEnabled(working)
         self._show_progress()
@@ -151,15 +143,9 @@ class LearnBar(QWidget):
 
     def _on_learn_clicked(self) -> None:
         if self._working:
-            self._controller.learner.cancel()
+            self._controller.cancel()
         else:
             self._controller.learner.learn_all()
 
     def _on_live_toggled(self, live: bool) -> None:
         self._controller.session.live = live
-
-    def _on_undo_clicked(self) -> None:
-        self._controller.session.undo()
-
-    def _on_redo_clicked(self) -> None:
-        self._controller.session.redo()

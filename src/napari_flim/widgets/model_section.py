@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_flim.bridge.controller import Controller
-from napari_flim.bridge.files import copy_script, open_model, open_session, save_model, save_session
+from napari_flim.bridge.files import copy_script
 from napari_flim.errors import FlimError
 from napari_flim.session.session import Message
 from napari_flim.widgets.connections import Connections
@@ -86,20 +86,20 @@ class ModelSection(QWidget):
 
     def _on_save_model_clicked(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, 'Save model', 'model.flim', MODELS)
-        self._use(save_model, path, '.flim')
+        self._use(self._controller.files.save_model, path, '.flim')
 
     def _on_open_model_clicked(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, 'Open model', '', MODELS)
-        self._use(open_model, path)
+        self._use(self._controller.files.open_model, path)
 
     def _on_save_session_clicked(self) -> None:
         name = 'session.flim-session'
         path, _ = QFileDialog.getSaveFileName(self, 'Save session', name, SESSIONS)
-        self._use(save_session, path, '.flim-session')
+        self._use(self._controller.files.save_session, path, '.flim-session')
 
     def _on_open_session_clicked(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, 'Open session', '', SESSIONS)
-        self._use(open_session, path)
+        self._use(self._controller.files.open_session, path)
 
     def _on_script_clicked(self) -> None:
         session = self._controller.session
@@ -111,7 +111,7 @@ class ModelSection(QWidget):
         QApplication.clipboard().setText(text)
         session.message = Message('The script is in the clipboard.')
 
-    def _use(self, action: Callable[[Controller, Path], bool], path: str, ending: str = '') -> None:
+    def _use(self, action: Callable[[Path], None], path: str, ending: str = '') -> None:
         """Do something with a file if the user chose one; the session says what came of it."""
         if path:
-            action(self._controller, Path(path if path.endswith(ending) else path + ending))
+            action(Path(path if path.endswith(ending) else path + ending))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
+    QComboBox,
     QFrame,
     QLabel,
+    QPushButton,
     QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_flim.session.classes import Colour
 
@@ -55,9 +58,7 @@ class Section(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.header)
         layout.addWidget(content)
-        inside = content.layout()
-        if inside is not None:
-            inside.setContentsMargins(3 * MARGIN, 0, MARGIN, 2 * MARGIN)
+        (content.layout() or content).setContentsMargins(3 * MARGIN, 0, MARGIN, 2 * MARGIN)
         self.open(opened)
 
     def open(self, opened: bool) -> None:
@@ -105,6 +106,21 @@ def small_button(text: str, name: str, tip: str) -> QToolButton:
     return button
 
 
+def narrow_button(text: str, clicked: Callable[[], None]) -> QPushButton:
+    """A button that shares its row with others, whatever the width of the dock.
+
+    Parameters
+    ----------
+    text : str
+    clicked : callable
+        A bound method.
+    """
+    button = QPushButton(text)
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    button.clicked.connect(clicked)
+    return button
+
+
 def wrapped_label(text: str = '') -> QLabel:
     """A label that breaks its lines instead of widening the dock."""
     label = QLabel(text)
@@ -114,6 +130,59 @@ def wrapped_label(text: str = '') -> QLabel:
     label.setSizePolicy(policy)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+class StillText(QScrollArea):
+    """Text in a place of fixed height, so that nothing moves when it changes; long text scrolls.
+
+    Parameters
+    ----------
+    lines : int
+        Lines that are seen at once.
+    parent : QWidget, optional
+    """
+
+    def __init__(self, lines: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = wrapped_label()
+        self._label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Otherwise Qt takes the height that the text would have if it were narrower.
+        self._label.setMinimumHeight(1)
+        self.setWidget(self._label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._sample = QLabel('\n' * (lines - 1), self)
+        self._sample.hide()
+
+    def sizeHint(self) -> QSize:
+        """As high as these lines are in the font of the theme."""
+        self._sample.ensurePolished()
+        return QSize(super().sizeHint().width(), self._sample.sizeHint().height())
+
+    def text(self) -> str:
+        """What is shown."""
+        return self._label.text()
+
+    def setText(self, text: str) -> None:
+        """Show a text from its beginning, and all of it as a tooltip."""
+        self._label.setText(text)
+        self._label.setToolTip(text)
+        self.verticalScrollBar().setValue(0)
+
+
+def fill(combo: QComboBox, names: Sequence[str], row: int) -> None:
+    """Offer these names without telling anybody, and choose one.
+
+    A list that stays as it is is not filled again, which would lay out the dock with every stroke.
+    """
+    with signals_blocked(combo):
+        if [combo.itemText(place) for place in range(combo.count())] != list(names):
+            combo.clear()
+            combo.addItems(names)
+        combo.setCurrentIndex(row)
 
 
 def scrolling(widgets: Sequence[QWidget]) -> QScrollArea:
@@ -129,5 +198,7 @@ def scrolling(widgets: Sequence[QWidget]) -> QScrollArea:
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    # What is in it takes the focus, and is scrolled to.
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     area.setWidget(inside)
     return area

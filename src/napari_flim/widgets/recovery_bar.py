@@ -22,8 +22,7 @@ class RecoveryBar(QWidget):
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        recovery = controller.recovery
-        self._left: list[Found] = [] if recovery is None else recovery.found()
+        self._left: list[Found] = []
         self.label = wrapped_label()
         self.recover = QPushButton('Recover')
         self.recover.setToolTip('Open the images again and bring back markers and model')
@@ -41,10 +40,20 @@ class RecoveryBar(QWidget):
         layout.setContentsMargins(8, 4, 8, 4)
         layout.addWidget(self.label)
         layout.addLayout(buttons)
-        Connections(self).hear(controller.session.events['items'], self._on_items_changed)
-        self._on_items_changed()
+        heard = Connections(self)
+        for name in ('items', 'message'):
+            heard.hear(controller.session.events[name], self._on_session_changed)
+        self._on_session_changed()
+        if controller.recovery is not None:
+            heard.hear(controller.recovery.looked, self._on_looked)
+            controller.recovery.look()
 
-    def _on_items_changed(self) -> None:
+    def _on_looked(self) -> None:
+        recovery = self._controller.recovery
+        self._left = [] if recovery is None else list(recovery.found)
+        self._on_session_changed()
+
+    def _on_session_changed(self) -> None:
         begun = any(item.strokes for item in self._controller.session.items)
         offered = bool(self._left) and not begun
         self.setVisible(offered)
@@ -54,16 +63,17 @@ class RecoveryBar(QWidget):
 
     def _on_recover_clicked(self) -> None:
         found, recovery = self._left.pop(0), self._controller.recovery
+        # What comes of it is heard, and decides whether another one is offered.
+        self.hide()
         if recovery is not None:
             recovery.recover(found)
-        self._on_items_changed()
 
     def _on_later_clicked(self) -> None:
         self._left.clear()
-        self._on_items_changed()
+        self._on_session_changed()
 
     def _on_discard_clicked(self) -> None:
         found, recovery = self._left.pop(0), self._controller.recovery
         if recovery is not None:
             recovery.discard(found)
-        self._on_items_changed()
+        self._on_session_changed()

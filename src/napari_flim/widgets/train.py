@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import CONTROLLERS
 from napari_flim.widgets.classes_section import ClassesSection
+from napari_flim.widgets.docking import Docked
 from napari_flim.widgets.encoder_section import EncoderSection
 from napari_flim.widgets.input_section import InputSection
 from napari_flim.widgets.items_section import ItemsSection
@@ -18,6 +19,7 @@ from napari_flim.widgets.parts import Section, scrolling, wrapped_label
 from napari_flim.widgets.quiet import Quiet
 from napari_flim.widgets.recovery_bar import RecoveryBar
 from napari_flim.widgets.saliency_section import SaliencySection
+from napari_flim.widgets.tab_order import order_tabs
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -31,7 +33,7 @@ SHORTCUTS = {
 """Keys that napari leaves free; they work while the dock is visible."""
 
 
-class TrainDock(QWidget):
+class TrainDock(Docked):
     """The working dock.
 
     Parameters
@@ -40,6 +42,8 @@ class TrainDock(QWidget):
         Injected by napari because of this annotation.
     parent : QWidget, optional
     """
+
+    title = 'Train'
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,11 +71,12 @@ class TrainDock(QWidget):
         layout.addWidget(RecoveryBar(controller))
         layout.addWidget(scrolling(list(self.sections.values())), 1)
         layout.addWidget(self.bar)
+        order_tabs(self)
         actions = (
             self.bar.learn.click,
             self.bar.live.toggle,
-            self.bar.undo.click,
-            self.bar.redo.click,
+            self.bar.history.undo.click,
+            self.bar.history.redo.click,
         )
         for keys, action in zip(SHORTCUTS, actions, strict=True):
             # A shortcut of a hidden widget is asleep.

@@ -1,0 +1,361 @@
+"""Objects of what is in view: found when asked for, corrected when the user corrects them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_flim.bridge.correction_layers import CorrectionLayers
+from napari_flim.bridge.layer_items import LayerItems
+from napari_flim.bridge.learner import Learner
+from napari_flim.bridge.object_layers import ObjectLayers
+from napari_flim.bridge.preferences import Preferences, on_device
+from napari_flim.progress import Job, Progress
+from napari_flim.session import object_edits
+from napari_flim.session.corrections import BACKGROUND, Corrections
+from napari_flim.session.delineating import Draft, Material, compile_forests
+from napari_flim.session.drafting import DraftRequest, draft_of
+from napari_flim.session.items import as_learned
+from napari_flim.session.jobs import Target
+from napari_flim.session.object_words import delineation_problems, draft_words
+from napari_flim.session.session import Message, Session
+from napari_flim.session.sources import Strokes
+
+if TYPE_CHECKING:
+    from napari_flim.session.object_edits import ObjectEdit
+    from napari_flim.session.running import Runner
+
+Place = tuple[str, int]
+"""Key of an item, and place along T."""
+
+MOST_DRAFTS = 3
+"""Objects of so many images are kept ready to be corrected; others are found again when needed."""
+
+DRAFT_BYTES = 2**28
+"""What features of all of them may take, unless it is only one."""
+
+
+class Delineator:
+    """Finds and corrects objects of the current item, as it is in view.
+
+    Parameters
+    ----------
+    session : Session
+    items : LayerItems
+    learner : Learner
+    layers : ObjectLayers
+    corrections : CorrectionLayers
+    make_runner : callable
+        Makes a `Runner`.
+    preferences : callable
+        Gives the `Preferences` as they are now.
+
+    Attributes
+    ----------
+    work : Progress, optional
+        What is being done now.
+    message : Message
+        What happened last.
+    material : Material, optional
+        Saliency and features of what was delineated or looked at last.
+    """
+
+    changed = Signal()
+    """Other objects are shown, or work began or ended, or something is to be said."""
+
+    def __init__(
+        self,
+        session: Session,
+        items: LayerItems,
+        learner: Learner,
+        layers: ObjectLayers,
+        corrections: CorrectionLayers,
+        make_runner: Callable[[], Runner],
+        preferences: Callable[[], Preferences],
+    ) -> None:
+        self._session = session
+        self._items = items
+        self._learner = learner
+        self.layers = layers
+        self.corrections = corrections
+        self._runner = make_runner()
+        self._compiling = make_runner()
+        self._compiled = False
+        self._preferences = preferences
+        self._drafts: dict[Place, Draft] = {}
+        self._pending: tuple[ObjectEdit, ...] = ()
+        self.work: Progress | None = None
+        self.message = Message()
+        self.material: Material | None = None
+        corrections.painted.connect(self._on_corrections_painted)
+        items.closed.connect(self._on_item_closed)
+        for name in ('state', 'current', 'items'):
+            session.events[name].connect(self.view_moved, max_args=0)
+        learner.applied.connect(self.view_moved, max_args=0)
+
+    def prepare(self) -> None:
+        """Compile what objects grow with, before they are asked for."""
+        if not self._compiled:
+            self._compiled = True
+            self._compiling.submit(compile_forests(), done=_on_compiled, failed=self._on_job_failed)
+
+    def target(self) -> Target | None:
+        """The image in view; of a plane, all of its volume."""
+        view = self._learner.target_in_view()
+        return None if view is None else replace(view, plane=None)
+
+    def problems(self) -> tuple[str, ...]:
+        """Why objects cannot be found."""
+        target, model = self.target(), self._learner.shown
+        found = delineation_problems(self._session, target, model)
+        if found or target is None or model is None:
+            return found
+        lacking = self._learner.memory_problem(model, target)
+        return (lacking,) if lacking else ()
+
+    @property
+    def draft(self) -> Draft | None:
+        """The objects of what is in view, if they are known."""
+        place = self._place()
+        return None if place is None else self._drafts.get(place)
+
+    def state(self) -> str:
+        """How things stand, in words."""
+        draft = self.draft
+        if draft is None:
+            return ''
+        same = draft.material.model is self._learner.shown
+        return draft_words(draft, self._session, same_saliency=same)
+
+    def delineate(self) -> None:
+        """Find the objects of what is in view anew; what the user has decided stays."""
+        self.message = Message()
+        self._ask(anew=True)
+
+    def edit(self, edit: ObjectEdit) -> None:
+        """Edit the objects of what is in view, if there are any."""
+        if self.draft is not None:
+            self.message = Message()
+            self._pending = (*self._pending, edit)
+            self._ask(anew=False)
+
+    def delete(self, ids: Collection[int]) -> None:
+        """Make background of objects."""
+        self.edit(partial(object_edits.delete, ids=tuple(ids)))
+
+    def merge(self, ids: Collection[int]) -> None:
+        """Make one object of several."""
+        self.edit(partial(object_edits.merge, ids=tuple(ids)))
+
+    def split(self, ids: Collection[int]) -> None:
+        """Let objects fall into their parts."""
+        self.edit(partial(object_edits.split, ids=tuple(ids)))
+
+    def accept(self, ids: Collection[int], accepted: bool = True) -> None:
+        """Let objects stay as they are, or change again."""
+        edit = object_edits.accept if accepted else object_edits.release
+        self.edit(partial(edit, ids=tuple(ids)))
+
+    def undo(self) -> None:
+        """Take the latest edit back; strokes have napari's own undo."""
+        self.edit(object_edits.undo)
+
+    def redo(self) -> None:
+        """Make the latest edit again that was taken back."""
+        self.edit(object_edits.redo)
+
+    def paint_object(self, number: int) -> None:
+        """Take the brush for an object."""
+        self._take_brush(number + 1)
+
+    def paint_background(self) -> None:
+        """Take the brush for background."""
+        self._take_brush(BACKGROUND)
+
+    def paint_new(self, of_class: int) -> None:
+        """Take the brush for an object that is not there yet."""
+        draft, place = self.draft, self._place()
+        if draft is None or place is None:
+            return
+        now = self._corrections(place)
+        number = replace(draft, corrections=now).next_id()
+        self._put(place, replace(now, classes={**now.classes, number: of_class}))
+        self._take_brush(number + 1)
+
+    def cancel(self) -> None:
+        """Stop what is being done; the objects stay as they are."""
+        if self.work is not None:
+            self.message = Message('Stopped; the objects stay as they were.')
+        self._pending = ()
+        self._runner.cancel()
+
+    def view_moved(self) -> None:
+        """Other objects may be in view."""
+        self.changed.emit()
+
+    def say(self, text: str, *, error: bool = True) -> None:
+        """Tell the user something."""
+        self.message = Message(text, error)
+        self.changed.emit()
+
+    def recolour(self) -> None:
+        """Give objects and strokes the colours they have now."""
+        draft = self.draft
+        if draft is not None:
+            self.layers.recolour(draft)
+            self._colour_strokes(draft)
+
+    def corrections_of(self, place: Place | None = None) -> Corrections:
+        """What the user has decided about objects in view, or of another place."""
+        place = place or self._place()
+        return Corrections() if place is None else self._corrections(place)
+
+    def _take_brush(self, label: int) -> None:
+        draft = self.draft
+        if draft is None:
+            return
+        self.corrections.take_brush(draft.material.target.source.key, label)
+        self._colour_strokes(draft)
+        if draft.start is None:
+            # Grown now, the forest is there when the first stroke is.
+            self._ask(anew=False)
+
+    def _colour_strokes(self, draft: Draft) -> None:
+        background = self._session.classes[0].colour
+        key = draft.material.target.source.key
+        self.corrections.colour(key, self.layers.colours(draft), background)
+
+    def _place(self) -> Place | None:
+        target = self.target()
+        return None if target is None else (target.source.key, target.frame)
+
+    def _corrections(self, place: Place) -> Corrections:
+        item = self._session.item(place[0])
+        return Corrections() if item is None else item.corrections.get(place[1], Corrections())
+
+    def _put(self, place: Place, corrections: Corrections) -> None:
+        """Keep what the user decided with the item, which is saved."""
+        key, frame = place
+        item = self._session.item(key)
+        if item is not None and corrections is not item.corrections.get(frame):
+            kept = {**item.corrections, frame: corrections}
+            self._session.put_item(replace(item, corrections=kept))
+
+    def _ask(self, *, anew: bool) -> None:
+        """Submit a job for what is in view."""
+        target, model, place = self.target(), self._learner.shown, self._place()
+        found = self.problems()
+        if found or target is None or model is None or place is None:
+            self.message = Message(' '.join(found), error=True)
+            self.changed.emit()
+            return
+        item = self._session.item(place[0])
+        strokes = None if item is None else item.strokes.get(place[1])
+        request = DraftRequest(
+            model,
+            target,
+            self._session.settings.delineation,
+            None if strokes is None else as_learned(strokes, self._session.classes),
+            self._corrections(place),
+            self._pending,
+            self.material,
+            None if anew else self._drafts.get(place),
+        )
+        known = self._learner.known
+        self.work = Progress('preparing', 0, 1)
+        self.changed.emit()
+
+        def job(device: str) -> Job[Draft]:
+            return draft_of(request, device, known)
+
+        self._runner.submit(
+            on_device(self._preferences(), job),
+            done=partial(self._on_job_done, request),
+            failed=partial(self._on_request_failed, request),
+            progressed=self._on_job_progressed,
+            stopped=self._on_job_stopped,
+        )
+
+    def _on_job_done(self, request: DraftRequest, draft: Draft) -> None:
+        self.work = None
+        self._forget(request)
+        target = request.target
+        place = (target.source.key, target.frame)
+        if self.layers.show(draft):
+            self.material = draft.material
+            self._drafts.pop(place, None)
+            self._drafts[place] = draft
+            for old in _forgettable(self._drafts):
+                del self._drafts[old]
+            now = self._corrections(place)
+            # Strokes may have been added meanwhile, and a new object named.
+            classes = {**draft.corrections.classes, **now.classes}
+            if request.edits or now:
+                self._put(place, replace(draft.corrections, strokes=now.strokes, classes=classes))
+            if request.draft is None and now.strokes is not None:
+                self.corrections.show(target.source.key)
+            self._colour_strokes(draft)
+        self.changed.emit()
+        if self._pending:
+            self._ask(anew=False)
+
+    def _on_request_failed(self, request: DraftRequest, error: Exception) -> None:
+        self._forget(request)
+        self._on_job_failed(error)
+
+    def _on_job_failed(self, error: Exception) -> None:
+        self.work = None
+        self.message = Message(str(error), error=True)
+        self.changed.emit()
+
+    def _on_job_progressed(self, step: Progress) -> None:
+        self.work = step
+        self.changed.emit()
+
+    def _on_job_stopped(self) -> None:
+        if not self._runner.busy:
+            self.work = None
+            self.changed.emit()
+
+    def _forget(self, request: DraftRequest) -> None:
+        """Edits that were made, or failed, are not to be made again."""
+        self._pending = tuple(one for one in self._pending if one not in request.edits)
+
+    def _on_corrections_painted(self, key: str, strokes: Mapping[int, Strokes]) -> None:
+        """Keep strokes, and correct the objects in view."""
+        item = self._session.item(key)
+        if item is None:
+            return
+        kept = dict(item.corrections)
+        for frame in {*kept, *strokes}:
+            kept[frame] = replace(kept.get(frame, Corrections()), strokes=strokes.get(frame))
+        self._session.put_item(replace(item, corrections=kept))
+        self.message = Message()
+        if self._session.current == key:
+            self._ask(anew=False)
+
+    def _on_item_closed(self, key: str) -> None:
+        for place in [place for place in self._drafts if place[0] == key]:
+            del self._drafts[place]
+        if self.material is not None and self.material.target.source.key == key:
+            self.material = None
+        self.changed.emit()
+
+
+def _forgettable(drafts: Mapping[Place, Draft]) -> list[Place]:
+    """All but the latest, as far as they are worth their memory."""
+    taken, latest = 0, list(drafts)[::-1]
+    for count, place in enumerate(latest):
+        given = drafts[place].material
+        taken += given.features.nbytes + given.learned.nbytes
+        if count and (count == MOST_DRAFTS or taken > DRAFT_BYTES):
+            return latest[count:]
+    return []
+
+
+def _on_compiled(_nothing: None) -> None:
+    """The next job finds it compiled."""

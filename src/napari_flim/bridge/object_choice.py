@@ -1,0 +1,130 @@
+"""The objects that the user has chosen, in the picture or in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from napari_flim.bridge.correction_layers import CorrectionLayers
+from napari_flim.bridge.delineator import Delineator
+from napari_flim.bridge.layer_grids import world_of
+from napari_flim.bridge.layer_items import LayerItems
+from napari_flim.bridge.object_layers import ObjectLayers
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_flim.session.delineating import Draft
+
+
+class ObjectChoice:
+    """Which objects are chosen; they have an outline, and the brush paints the only one.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+    items : LayerItems
+    delineator : Delineator
+    layers : ObjectLayers
+    corrections : CorrectionLayers
+
+    Attributes
+    ----------
+    ids : tuple of int
+        Ascending.
+    """
+
+    changed = Signal()
+    """`ids` are other ones."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        items: LayerItems,
+        delineator: Delineator,
+        layers: ObjectLayers,
+        corrections: CorrectionLayers,
+    ) -> None:
+        self._viewer = viewer
+        self._items = items
+        self._delineator = delineator
+        self._layers = layers
+        self._corrections = corrections
+        self._outlined: Draft | None = None
+        self.ids: tuple[int, ...] = ()
+        layers.clicked.connect(self._on_object_clicked)
+        delineator.changed.connect(self._on_objects_changed)
+
+    def choose(self, ids: Collection[int], *, look: bool = False) -> None:
+        """Choose some objects and no others.
+
+        Parameters
+        ----------
+        ids : collection of int
+        look : bool
+            Move the viewer to the first one.
+        """
+        chosen, draft = tuple(sorted(set(ids))), self._delineator.draft
+        if look and chosen and draft is not None:
+            self._look_at(draft, chosen[0])
+        if chosen == self.ids:
+            return
+        self.ids = chosen
+        self._outline(draft)
+        if len(chosen) == 1 and draft is not None:
+            key = draft.material.target.source.key
+            layer, strokes = self._layers.find(key), self._corrections.find(key)
+            if layer is not None:
+                layer.selected_label = chosen[0]
+            if strokes is not None:
+                strokes.selected_label = chosen[0] + 1
+        self.changed.emit()
+
+    def _outline(self, draft: Draft | None) -> None:
+        if draft is not None:
+            self._layers.outline(draft, self.ids)
+        self._outlined = draft
+
+    def _look_at(self, draft: Draft, number: int) -> None:
+        """Bring the middle of an object to the middle of the view."""
+        target = draft.material.target
+        image = self._items.layer_of(target.source)
+        box = draft.boxes.get(number)
+        if image is None or box is None:
+            return
+        voxels = np.argwhere(draft.labels[box] == number)
+        middle = voxels.mean(axis=0)
+        # A bent object need not hold its own middle.
+        nearest = voxels[((voxels - middle) ** 2).sum(axis=1).argmin()]
+        place = [part.start + int(step) for part, step in zip(box, nearest, strict=True)]
+        place = [target.frame, *place] if target.stacked else place
+        world = world_of(image, target.source.axes, place)
+        dims = self._viewer.dims
+        first = dims.ndim - len(world)
+        for axis, value in enumerate(world, start=first):
+            if axis not in dims.displayed:
+                dims.set_point(axis, value)
+        centre = [world[axis - first] for axis in dims.displayed if axis >= first]
+        camera = self._viewer.scene.camera
+        camera.center = tuple(centre) if len(centre) == 3 else (0.0, *centre)
+
+    def _on_object_clicked(self, number: int, more: bool) -> None:
+        if more:
+            self.choose(set(self.ids) ^ {number} if number else self.ids)
+        else:
+            self.choose({number} if number else ())
+
+    def _on_objects_changed(self) -> None:
+        """Objects that are gone are no longer chosen; the outline follows the others."""
+        draft = self._delineator.draft
+        if draft is self._outlined:
+            return
+        there = {} if draft is None else draft.boxes
+        left = tuple(number for number in self.ids if number in there)
+        same, self.ids = left == self.ids, left
+        self._outline(draft)
+        if not same:
+            self.changed.emit()

@@ -1,0 +1,226 @@
+"""Objects of what is in view: found, corrected, edited, and never lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_flim.bridge.marker_layers import link_of
+from napari_flim.session.session import Message
+
+
+@pytest.fixture
+def drawn(desk):
+    """Objects of the small image are found."""
+    desk.controller.delineator.delineate()
+    return desk
+
+
+def objects_of(desk):
+    (layer,) = [one for one in desk.viewer.layers if link_of(one).get('role') == 'objects']
+    return layer
+
+
+def strokes_of(desk):
+    (layer,) = [one for one in desk.viewer.layers if link_of(one).get('role') == 'corrections']
+    return layer
+
+
+def test_objects_come_in_one_layer_that_is_updated_in_place(desk):
+    delineator = desk.controller.delineator
+    assert delineator.problems() == ()
+    assert delineator.draft is None
+    delineator.delineate()
+    layer = objects_of(desk)
+    data = layer.data
+    assert layer.name == 'cells objects'
+    assert data.max() == len(delineator.draft.ids()) > 0
+    delineator.delineate()
+    assert objects_of(desk) is layer
+    assert layer.data is data
+
+
+def test_without_a_model_it_says_what_to_do(new_desk, scene):
+    desk = new_desk()
+    delineator = desk.controller.delineator
+    assert delineator.problems() == ('Open an image, or a sample in the Train dock.',)
+    desk.open(scene.image)
+    (problem,) = delineator.problems()
+    assert problem.startswith('Nothing is learned yet: open Train')
+    delineator.delineate()
+    assert delineator.message == Message(problem, error=True)
+    assert len(desk.viewer.layers) == 2
+
+
+def test_a_stroke_of_background_takes_an_object_away_and_undo_brings_it_back(drawn):
+    delineator = drawn.controller.delineator
+    layer = objects_of(drawn)
+    before = layer.data.copy()
+    number = int(before.max())
+    delineator.paint_background()
+    strokes = strokes_of(drawn)
+    assert drawn.viewer.layers.selection.active is strokes
+    assert (strokes.mode, strokes.selected_label) == ('paint', 1)
+    drawn.stroke(strokes, np.nonzero(before == number), 1)
+    drawn.rest()
+    assert not (layer.data == number).any()
+    others = (before != number) & (before > 0)
+    assert np.array_equal(layer.data[others], before[others])
+    strokes.undo()
+    drawn.rest()
+    assert np.array_equal(layer.data, before)
+
+
+def test_brushes_leave_the_model_and_its_markers_alone(drawn):
+    delineator, session = drawn.controller.delineator, drawn.session
+    learned, markers = session.learned, drawn.markers
+    before = markers.data.copy()
+    delineator.paint_new(2)
+    drawn.stroke(strokes_of(drawn), (slice(2, 5), slice(2, 5)), 9)
+    drawn.rest()
+    assert drawn.markers is markers
+    assert np.array_equal(markers.data, before)
+    assert session.learned is learned
+
+
+def test_edits_come_one_after_the_other_and_none_is_lost(held_desk, scene):
+    desk, _ = held_desk
+    _, markers = desk.open(scene.image)
+    delineator = desk.controller.delineator
+    runner = delineator._runner
+    desk.paint_both(markers)
+    desk.controller.learner._runner.go_on()
+    delineator.delineate()
+    runner.go_on()
+    ids = delineator.draft.ids()
+    assert len(ids) > 1
+    delineator.delete([ids[0]])
+    delineator.paint_background()
+    delineator.accept([ids[1]])
+    runner.go_on()
+    assert ids[0] not in delineator.draft.ids()
+    assert set(delineator.draft.corrections.decisions.accepted) == {ids[1]}
+
+
+def test_an_edit_that_cannot_be_made_says_why_and_is_forgotten(drawn):
+    delineator = drawn.controller.delineator
+    delineator.split([drawn.controller.delineator.draft.ids()[0]])
+    if delineator.message.error:
+        assert 'to start a part from' in delineator.message.text
+    before = delineator.draft
+    delineator.delete([999])
+    assert 'no object 999' in delineator.message.text
+    assert delineator.draft is before
+    delineator.delete([before.ids()[0]])
+    assert not delineator.message.error
+
+
+def test_another_model_makes_objects_stale_until_they_are_found_again(drawn):
+    delineator = drawn.controller.delineator
+    drawn.stroke(drawn.markers, (slice(30, 34), slice(30, 34)), 2)
+    drawn.rest()
+    assert 'saliency has changed since: press Delineate' in delineator.state()
+    delineator.delineate()
+    assert 'changed' not in delineator.state()
+
+
+def test_each_image_of_a_stack_has_objects_of_its_own(new_desk, scene):
+    desk = new_desk()
+    stack = np.stack([scene.image, scene.image[::-1].copy()])
+    image = desk.viewer.add_image(stack, name='stack')
+    desk.controller.items.set_axes(str(image.unique_id), 'TYX')
+    markers = desk.controller.items.new_markers(str(image.unique_id))
+    desk.viewer.dims.set_point(0, 0)
+    desk.paint_both(markers, 0)
+    desk.rest()
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    layer = objects_of(desk)
+    assert layer.data.shape == stack.shape
+    first = layer.data[0].copy()
+    assert first.any()
+    assert not layer.data[1].any()
+    desk.viewer.dims.set_point(0, 1)
+    desk.rest()
+    assert delineator.draft is None
+    delineator.delineate()
+    assert layer.data[1].any()
+    assert np.array_equal(layer.data[0], first)
+    delineator.paint_background()
+    strokes = strokes_of(desk)
+    number = int(layer.data[1].max())
+    desk.stroke(strokes, (1, *np.nonzero(layer.data[1] == number)), 1)
+    desk.rest()
+    assert not (layer.data[1] == number).any()
+    assert np.array_equal(layer.data[0], first)
+
+
+def test_volumes_are_computed_whole_though_one_plane_is_in_view(new_desk, scene):
+    desk = new_desk()
+    volume = np.stack([scene.image] * 5)
+    _, markers = desk.open(volume, 'volume', scale=(2.0, 0.5, 0.5), units=['um'] * 3)
+    desk.viewer.dims.set_point(0, 4)
+    desk.paint_both(markers, 2)
+    desk.rest()
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    layer = objects_of(desk)
+    assert layer.data.shape == volume.shape
+    assert layer.data.any(axis=(1, 2)).all()
+    assert np.array_equal(layer.scale, (2.0, 0.5, 0.5))
+    frame = desk.controller.table.frame
+    assert frame.columns[2] == 'volume (µm³)'
+    first = (layer.data == 1).sum() * 0.5
+    assert frame.iloc[0, 2] == pytest.approx(first)
+
+
+def test_corrections_come_back_with_a_saved_session(drawn, new_desk, scene, tmp_path):
+    delineator = drawn.controller.delineator
+    ids = delineator.draft.ids()
+    delineator.accept([ids[0]])
+    delineator.delete([ids[-1]])
+    delineator.paint_background()
+    drawn.stroke(strokes_of(drawn), (slice(20, 24), slice(2, 9)), 1)
+    drawn.rest()
+    wanted = objects_of(drawn).data.copy()
+    drawn.controller.files.save_session(tmp_path / 'cells.flim-session')
+    other = new_desk()
+    other.viewer.add_image(scene.image, name='cells')
+    other.controller.files.open_session(tmp_path / 'cells.flim-session')
+    other.rest()
+    opened = other.controller.delineator
+    assert opened.draft is None
+    opened.delineate()
+    assert np.array_equal(objects_of(other).data, wanted)
+    assert np.array_equal(strokes_of(other).data, strokes_of(drawn).data)
+    assert set(opened.draft.corrections.decisions.accepted) == {ids[0]}
+
+
+def test_strokes_of_a_removed_layer_come_back_with_the_brush(drawn):
+    delineator = drawn.controller.delineator
+    delineator.paint_background()
+    strokes = strokes_of(drawn)
+    drawn.stroke(strokes, (slice(20, 24), slice(2, 9)), 1)
+    drawn.rest()
+    painted = strokes.data.copy()
+    drawn.viewer.layers.remove(strokes)
+    drawn.rest()
+    delineator.paint_background()
+    assert strokes_of(drawn) is not strokes
+    assert np.array_equal(strokes_of(drawn).data, painted)
+
+
+def test_an_image_that_moves_takes_its_objects_along(drawn):
+    image = drawn.viewer.layers['cells']
+    drawn.controller.choice.choose([1])
+    image.translate = (5, 7)
+    drawn.rest()
+    assert np.array_equal(objects_of(drawn).translate, (5, 7))
+    drawn.controller.choice.choose([])
+    drawn.controller.choice.choose([1])
+    (outline,) = [
+        one for one in drawn.viewer.layers if link_of(one).get('role') == 'chosen objects'
+    ]
+    world = outline.data_to_world(np.argwhere(outline.data)[0])
+    voxel = np.round(objects_of(drawn).world_to_data(world)).astype(int)
+    assert objects_of(drawn).data[tuple(voxel)] == 1

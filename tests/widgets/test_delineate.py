@@ -1,0 +1,276 @@
+"""The Delineate dock on a viewer without a window: what it shows, and what its controls do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_flim.bridge.marker_layers import link_of
+from napari_flim.session.words import count_words
+from napari_flim.widgets.delineate import DelineatePanel
+from napari_flim.widgets.object_model import ACCEPTED, CLASS, ID, SIZE
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def panel(desk: Any, qtbot: Any, scene: Any) -> DelineatePanel:
+    """The dock, on an image that is learned from."""
+    desk.open(scene)
+    made = DelineatePanel(desk.controller)
+    qtbot.addWidget(made)
+    made.resize(320, 900)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def drawn(panel: DelineatePanel, qtbot: Any) -> DelineatePanel:
+    """The dock, with objects."""
+    qtbot.mouseClick(panel.bar.delineate, LEFT)
+    return panel
+
+
+def layer(desk: Any, role: str) -> Any:
+    (found,) = [one for one in desk.viewer.layers if link_of(one).get('role') == role]
+    return found
+
+
+def roles(desk: Any) -> list[str]:
+    return [link_of(one).get('role', '') for one in desk.viewer.layers]
+
+
+def rows(panel: DelineatePanel) -> list[list[str]]:
+    model = panel.objects.sorted
+    return [
+        [model.index(row, column).data() for column in range(model.columnCount())]
+        for row in range(model.rowCount())
+    ]
+
+
+def click_cell(panel: DelineatePanel, qtbot: Any, row: int, column: int, keys: Any = None) -> None:
+    view = panel.objects.view
+    view.scrollTo(view.model().index(row, column))
+    place = view.visualRect(view.model().index(row, column)).center()
+    qtbot.mouseClick(view.viewport(), LEFT, keys or Qt.KeyboardModifier.NoModifier, place)
+
+
+def test_without_a_model_the_button_is_asleep_and_the_reason_is_said(desk, qtbot, scene):
+    panel = DelineatePanel(desk.controller)
+    qtbot.addWidget(panel)
+    assert not panel.bar.delineate.isEnabled()
+    assert panel.bar.state.text() == '• Open an image, or a sample in the Train dock.'
+    desk.open(scene, markers=False)
+    assert not panel.bar.delineate.isEnabled()
+    assert 'Nothing is learned yet: open Train' in panel.bar.state.text()
+
+
+def test_the_button_finds_objects_and_says_how_many(desk, drawn):
+    objects = layer(desk, 'objects')
+    count = int(objects.data.max())
+    assert count > 0
+    assert drawn.bar.state.text().startswith(count_words(count, 'object'))
+    assert [row[ID] for row in rows(drawn)] == [str(n) for n in range(1, count + 1)]
+
+
+def test_the_histogram_shows_the_threshold_and_dragging_it_changes_seeds_then_settings(
+    desk, panel, qtbot
+):
+    assert panel.seeds.preview.isChecked()
+    histogram = panel.seeds.histogram
+    seeds = layer(desk, 'seeds')
+    before = seeds.data.copy()
+    assert histogram.threshold == desk.controller.seeds.preview.numbers[2].otsu
+    high = QPoint(round(0.98 * histogram.width()), 10)
+    qtbot.mousePress(histogram, LEFT, pos=high)
+    assert histogram.threshold == pytest.approx(0.98, abs=0.01)
+    assert layer(desk, 'seeds') is seeds
+    assert (seeds.data != before).any()
+    assert desk.session.settings.delineation.seeds.threshold is None
+    qtbot.mouseRelease(histogram, LEFT, pos=high)
+    chosen = desk.session.settings.delineation.seeds.threshold
+    assert chosen == histogram.threshold
+    assert panel.seeds.threshold.value() == pytest.approx(chosen, abs=1e-3)
+    qtbot.keyClick(histogram, Qt.Key.Key_Left)
+    assert desk.session.settings.delineation.seeds.threshold == pytest.approx(chosen - 0.01)
+    qtbot.mouseClick(panel.seeds.otsu, LEFT)
+    assert desk.session.settings.delineation.seeds.threshold is None
+    assert np.array_equal(seeds.data, before)
+
+
+def test_undo_of_the_session_takes_settings_of_delineation_back(desk, panel):
+    before = desk.session.settings
+    panel.method.method.edited.emit('method', 'watershed')
+    assert desk.session.settings.delineation.method == 'watershed'
+    desk.session.undo()
+    assert desk.session.settings == before
+    assert panel.method.method.currentText() == 'dynamic trees'
+
+
+def test_settings_changed_since_are_said(desk, drawn):
+    learned = desk.session.learned
+    drawn.seeds.erosion.edited.emit('erosion', 2.0)
+    assert 'Settings have changed since: press Delineate' in drawn.bar.state.text()
+    drawn.bar.delineate.click()
+    assert 'changed' not in drawn.bar.state.text()
+    assert desk.session.learned is learned
+
+
+def test_the_seeds_go_with_the_dock_and_come_back(desk, panel):
+    assert 'seeds' in roles(desk)
+    panel.hide()
+    assert 'seeds' not in roles(desk)
+    panel.show()
+    assert 'seeds' in roles(desk)
+    panel.seeds.preview.setChecked(False)
+    assert 'seeds' not in roles(desk)
+
+
+def test_seeds_make_room_for_objects_until_settings_change(desk, drawn):
+    assert not {'seeds'} & set(roles(desk))
+    assert not drawn.seeds.preview.isChecked()
+    drawn.seeds.erosion.edited.emit('erosion', 2.0)
+    assert 'seeds' in roles(desk)
+    assert drawn.seeds.preview.isChecked()
+    drawn.seeds.preview.setChecked(False)
+    drawn.seeds.erosion.edited.emit('erosion', 1.0)
+    assert 'seeds' not in roles(desk)
+
+
+def test_sizes_as_marked_become_the_limits(desk, panel, qtbot):
+    assert 'your marked object' in panel.seeds.sizes.text()
+    qtbot.mouseClick(panel.seeds.marked_sizes, LEFT)
+    sizes = desk.session.settings.delineation.seeds.sizes
+    (shown,) = desk.controller.seeds.preview.shown
+    assert sizes.smallest < shown < sizes.largest
+    assert panel.seeds.smallest.text() == f'{sizes.smallest:.2f}'.rstrip('0').rstrip('.') + ' px²'
+
+
+def test_impossible_sizes_are_refused_in_words(desk, panel):
+    panel.seeds.smallest.setValue(50)
+    panel.seeds.largest.setValue(20)
+    assert 'Sizes from 50 to 20 were asked for' in panel.bar.state.text()
+    assert desk.session.settings.delineation.seeds.sizes.largest is None
+    assert panel.seeds.largest.text() == 'any'
+
+
+def test_a_row_and_its_object_are_chosen_together(desk, drawn, qtbot):
+    objects = layer(desk, 'objects')
+    click_cell(drawn, qtbot, 1, SIZE)
+    assert desk.controller.choice.ids == (2,)
+    assert objects.selected_label == 2
+    outline = layer(desk, 'chosen objects')
+    world = outline.data_to_world(np.argwhere(outline.data)[0])
+    assert objects.data[tuple(np.round(world).astype(int))] == 2
+    assert outline.data.sum() == (objects.data == 2).sum()
+    desk.controller.objects.clicked.emit(1, True)
+    selected = {row.data() for row in drawn.objects.view.selectionModel().selectedRows(ID)}
+    assert selected == {'1', '2'}
+    assert layer(desk, 'chosen objects') is outline
+    desk.controller.objects.clicked.emit(0, False)
+    assert desk.controller.choice.ids == ()
+    assert 'chosen objects' not in roles(desk)
+
+
+def test_deleting_a_chosen_object_and_undoing_it(desk, drawn, qtbot):
+    objects = layer(desk, 'objects')
+    before = objects.data.copy()
+    assert not drawn.objects.delete.isEnabled()
+    assert drawn.objects.delete.toolTip() == 'Choose an object first'
+    click_cell(drawn, qtbot, 0, SIZE)
+    qtbot.mouseClick(drawn.objects.delete, LEFT)
+    assert not (objects.data == 1).any()
+    assert '1' not in [row[ID] for row in rows(drawn)]
+    assert desk.controller.choice.ids == ()
+    assert drawn.objects.undo.toolTip() == 'Undo: delete object 1'
+    qtbot.mouseClick(drawn.objects.undo, LEFT)
+    assert np.array_equal(objects.data, before)
+    assert drawn.objects.redo.isEnabled()
+
+
+def test_merging_needs_two_objects(desk, drawn, qtbot):
+    click_cell(drawn, qtbot, 0, SIZE)
+    assert not drawn.objects.merge.isEnabled()
+    click_cell(drawn, qtbot, 1, SIZE, Qt.KeyboardModifier.ControlModifier)
+    assert drawn.objects.merge.isEnabled()
+    before = layer(desk, 'objects').data.copy()
+    qtbot.mouseClick(drawn.objects.merge, LEFT)
+    merged = layer(desk, 'objects').data
+    assert (merged == 1).sum() >= ((before == 1) | (before == 2)).sum()
+    assert not (merged == 2).any()
+
+
+def test_an_object_is_accepted_by_its_sign_and_its_size_can_be_used(desk, drawn, qtbot):
+    assert not drawn.seeds.accepted_sizes.isEnabled()
+    click_cell(drawn, qtbot, 0, ACCEPTED)
+    assert rows(drawn)[0][ACCEPTED] == '\N{BALLOT BOX WITH CHECK}'
+    assert '1 accepted' in drawn.bar.state.text()
+    size = (layer(desk, 'objects').data == 1).sum()
+    qtbot.mouseClick(drawn.seeds.accepted_sizes, LEFT)
+    sizes = desk.session.settings.delineation.seeds.sizes
+    assert sizes.smallest < size < sizes.largest
+    click_cell(drawn, qtbot, 0, ACCEPTED)
+    assert rows(drawn)[0][ACCEPTED] == '\N{BALLOT BOX}'
+
+
+def test_the_brushes_paint_on_one_layer_in_the_colours_of_the_objects(desk, drawn, qtbot):
+    assert not drawn.correct.chosen.isEnabled()
+    qtbot.mouseClick(drawn.correct.background, LEFT)
+    strokes = layer(desk, 'corrections')
+    assert (strokes.selected_label, strokes.mode) == (1, 'paint')
+    desk.controller.choice.choose([2])
+    assert drawn.correct.chosen.text() == 'Object 2'
+    qtbot.mouseClick(drawn.correct.chosen, LEFT)
+    assert layer(desk, 'corrections') is strokes
+    assert strokes.selected_label == 3
+    objects = layer(desk, 'objects')
+    assert np.allclose(strokes.colormap.map(3), objects.colormap.map(2))
+    background = desk.session.classes[0].colour
+    assert np.allclose(strokes.colormap.map(1)[:3], background)
+    qtbot.mouseClick(drawn.correct.new, LEFT)
+    number = int(objects.data.max()) + 1
+    assert strokes.selected_label == number + 1
+    assert np.allclose(strokes.colormap.map(number + 1), objects.colormap.map(number))
+
+
+def test_colours_of_classes_follow_the_classes(desk, drawn):
+    drawn.objects.colouring.setCurrentIndex(1)
+    drawn.objects.colouring.activated.emit(1)
+    objects = layer(desk, 'objects')
+    colour = desk.session.classes[1].colour
+    assert np.allclose(objects.colormap.map(1)[:3], colour)
+    changed = replace(desk.session.classes[1], colour=(0.1, 0.2, 0.3), name='egg')
+    desk.session.classes = (desk.session.classes[0], changed)
+    assert np.allclose(objects.colormap.map(1)[:3], (0.1, 0.2, 0.3))
+    assert rows(drawn)[0][CLASS] == 'egg'
+
+
+def test_the_table_is_saved_as_csv(desk, drawn, qtbot, tmp_path: Path, monkeypatch):
+    path = tmp_path / 'cells'
+    monkeypatch.setattr(QFileDialog, 'getSaveFileName', lambda *_: (str(path), ''))
+    qtbot.mouseClick(drawn.objects.save, LEFT)
+    lines = (tmp_path / 'cells.csv').read_text().splitlines()
+    assert lines[0].startswith('label,class,area,centroid_y')
+    assert len(lines) == 1 + len(rows(drawn))
+    assert f'Saved {len(rows(drawn))} rows to cells.csv' in drawn.bar.state.text()
+
+
+def test_rows_are_sorted_by_number_not_by_text(drawn):
+    drawn.objects.view.sortByColumn(SIZE, Qt.SortOrder.DescendingOrder)
+    sizes = [float(row[SIZE]) for row in rows(drawn)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_closing_the_image_takes_objects_away_but_not_the_strokes(desk, drawn, qtbot):
+    qtbot.mouseClick(drawn.correct.background, LEFT)
+    desk.viewer.layers.remove(desk.viewer.layers['cells'])
+    desk.rest()
+    assert roles(desk).count('corrections') == 1
+    assert not {'objects', 'seeds', 'chosen objects'} & set(roles(desk))
+    assert rows(drawn) == []
