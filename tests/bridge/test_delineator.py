@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from napari_flim.bridge.files import copy_script
 from napari_flim.bridge.marker_layers import link_of
+from napari_flim.model import load_model
 from napari_flim.session.session import Message
 
 
@@ -224,3 +228,69 @@ def test_an_image_that_moves_takes_its_objects_along(drawn):
     world = outline.data_to_world(np.argwhere(outline.data)[0])
     voxel = np.round(objects_of(drawn).world_to_data(world)).astype(int)
     assert objects_of(drawn).data[tuple(voxel)] == 1
+
+
+def test_a_saved_model_finds_the_same_objects_without_napari(drawn, scene, tmp_path):
+    session = drawn.session
+    seeds = replace(session.settings.delineation.seeds, threshold=0.4, smallest=5)
+    delineation = replace(session.settings.delineation, method='watershed', seeds=seeds)
+    settings = replace(session.settings, delineation=delineation)
+    session.change('settings', replace(session.state, settings=settings))
+    drawn.controller.delineator.delineate()
+    drawn.controller.files.save_model(tmp_path / 'cells.flim')
+    model = load_model(tmp_path / 'cells.flim')
+    assert model.delineation == delineation
+    objects = model.delineate(scene.image, markers=drawn.markers.data)
+    assert np.array_equal(objects.labels, objects_of(drawn).data)
+    script = copy_script(drawn.controller)
+    assert "delineation = DelineationSettings(method='watershed', seeds=SeedSettings(" in script
+
+
+def test_an_opened_model_brings_its_way_of_finding_objects(drawn, new_desk, scene, tmp_path):
+    model = drawn.session.learned.model.with_delineation(method='none', threshold=0.7)
+    model.save(tmp_path / 'cells.flim')
+    other = new_desk()
+    other.open(scene.image)
+    other.controller.files.open_model(tmp_path / 'cells.flim')
+    assert other.session.settings.delineation == model.delineation
+
+
+def test_other_voxels_take_objects_away_and_another_voxel_size_makes_them_stale(drawn, scene):
+    image = drawn.viewer.layers['cells']
+    delineator = drawn.controller.delineator
+    image.scale = (2, 2)
+    drawn.rest()
+    assert 'changed since: press Delineate' in delineator.state()
+    assert np.array_equal(objects_of(drawn).scale, (2, 2))
+    delineator.delineate()
+    assert 'changed' not in delineator.state()
+    assert drawn.controller.table.frame.iloc[0, 2] == 4 * (objects_of(drawn).data == 1).sum()
+    image.data = scene.image[::-1].copy()
+    drawn.rest()
+    assert delineator.draft is None
+    assert 'objects' not in [link_of(one).get('role') for one in drawn.viewer.layers]
+
+
+def test_every_object_has_its_class_also_a_new_one(new_desk, scene):
+    desk = new_desk()
+    _, markers = desk.open(scene.image)
+    desk.stroke(markers, (slice(30, 36), slice(28, 34)), 3)
+    desk.paint_both(markers)
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    labels = objects_of(desk).data
+    assert delineator.draft.class_of(int(labels[12, 12])) == 2
+    assert delineator.draft.class_of(int(labels[33, 31])) == 3
+    delineator.paint_new(3)
+    strokes = strokes_of(desk)
+    number = strokes.selected_label - 1
+    assert number not in delineator.draft.ids()
+    desk.stroke(strokes, (slice(40, 46), slice(4, 10)), number + 1)
+    desk.rest()
+    assert delineator.draft.class_of(number) == 3
+    frame = desk.controller.table.frame
+    assert frame.set_index('label').loc[number, 'class'] == 3
+    desk.controller.objects.colouring = 'class'
+    delineator.recolour()
+    colour = desk.session.classes[2].colour
+    assert np.allclose(objects_of(desk).colormap.map(number)[:3], colour)

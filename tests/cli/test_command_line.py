@@ -24,6 +24,11 @@ from napari_flim.io.lids_images import read_mimg
 from napari_flim.io.results import write_labels, write_saliency
 from napari_flim.io.seeds import write_seeds
 from napari_flim.model import load_model, settings_of
+from napari_flim.progress import finish
+from napari_flim.session.corrections import Corrections
+from napari_flim.session.drafting import DraftRequest, draft_of
+from napari_flim.session.jobs import Target
+from napari_flim.session.sources import ImageSource
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'libift'
 BROKEN = b'\x89PNG\r\n\x1a\n this is no picture'
@@ -522,14 +527,20 @@ def labels_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob('*_labels.tif')}
 
 
-def test_the_command_line_and_python_find_the_same_objects(folders: Path) -> None:
+def test_command_line_python_and_docks_find_the_same_objects_to_the_byte(folders: Path) -> None:
     learn(folders)
     segment(folders)
-    image = folders / 'images' / '2.png'
-    objects = load_model(folders / 'squares.flim').segment(image)
-    assert objects.max() == 2
-    write_labels(folders / 'python.tif', objects, (1, 1))
-    assert (folders / 'python.tif').read_bytes() == (folders / 'r' / '2_labels.tif').read_bytes()
+    path = folders / 'images' / '2.png'
+    model = load_model(folders / 'squares.flim')
+    source = ImageSource('a', 'squares', imread(path), 'YX', (1.0, 1.0))
+    drawn = finish(
+        draft_of(DraftRequest(model, Target(source), model.delineation, None, Corrections()))
+    )
+    assert drawn.labels.max() == 2
+    expected = (folders / 'r' / '2_labels.tif').read_bytes()
+    for name, labels in (('python', model.segment(path)), ('docks', drawn.labels)):
+        write_labels(folders / f'{name}.tif', labels, (1, 1))
+        assert (folders / f'{name}.tif').read_bytes() == expected
 
 
 def test_settings_of_one_run_are_those_that_python_would_use(folders: Path) -> None:
@@ -651,7 +662,8 @@ def test_info_says_how_objects_are_found(folders: Path) -> None:
     assert "cut saliency above Otsu's threshold of each image" in text
     model = load_model(folders / 'squares.flim')
     sizes = model.delineation.seeds.sizes
-    assert f'area from {sizes.smallest:g}, area up to {sizes.largest:g}' in text
+    assert f'area from {sizes.smallest:g} to {sizes.largest:g}, holes filled' in text
+    assert 'comparing 70% what block 1 has learned, mean root' in text
     changed = model.with_delineation(
         method='random_walker', threshold=0.4, border=1, sizes=None, erosion=2.5, opening=1
     )
@@ -660,4 +672,6 @@ def test_info_says_how_objects_are_found(folders: Path) -> None:
     assert 'objects random_walker: the seeds that a random walk' in text
     assert 'saliency above 0.4, ' in text
     assert 'none within 1 voxels of the border, opening 1, holes filled' in text
-    assert 'inner seeds 2.5 away, outer seeds by the size of objects' in text
+    assert 'holes filled, inner seeds 2.5 away' in text
+    assert 'outer seeds' not in text
+    assert 'area' not in text

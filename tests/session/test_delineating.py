@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_flim.delineation.delineation_settings import DelineationSettings
@@ -46,8 +48,8 @@ def material(shape: tuple[int, ...] = SHAPE, spacing: Any = (1.0, 1.0)) -> Mater
     return Material(None, Target(source), image[None], image[None], saliency, (2,))  # type: ignore[arg-type]
 
 
-def found(given: Material, corrections: Corrections | None = None) -> Draft:
-    return finish(delineated(given, DelineationSettings(), None, corrections or Corrections()))
+def found(of: Material, corrections: Corrections | None = None) -> Draft:
+    return finish(delineated(of, DelineationSettings(), None, corrections or Corrections()))
 
 
 def edited(draft: Draft, *edits: Any) -> Draft:
@@ -208,9 +210,8 @@ def test_after_a_new_edit_nothing_can_be_made_again(draft):
 
 
 def test_the_method_that_only_cuts_is_corrected_just_where_strokes_are():
-    given = material()
-    settings = DelineationSettings('none')
-    draft = finish(delineated(given, settings, None, Corrections()))
+    cut_only = DelineationSettings('none')
+    draft = finish(delineated(material(), cut_only, None, Corrections()))
     after = stroked(draft, [(70, x) for x in range(62, 79)], BACKGROUND)
     others = (draft.labels > 0) & (draft.labels != object_at(draft, CENTRES[2]))
     assert np.array_equal(after.labels[others], draft.labels[others])
@@ -228,8 +229,8 @@ def test_volumes_are_corrected_like_images():
 
 
 def test_seeds_of_an_image_without_objects_can_still_be_painted():
-    given = material()
-    flat = replace(given, saliency=np.zeros_like(given.saliency))
+    usual = material()
+    flat = replace(usual, saliency=np.zeros_like(usual.saliency))
     draft = found(flat)
     assert draft.ids() == []
     after = stroked(draft, [(70, x) for x in range(66, 75)], draft.next_id() + 1)
@@ -239,3 +240,22 @@ def test_seeds_of_an_image_without_objects_can_still_be_painted():
 
 def test_compiling_is_a_job_like_others():
     finish(compile_forests())
+
+
+KINDS = {'delete': delete, 'merge': merge, 'split': split, 'accept': accept, 'release': release}
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.randoms()), min_size=1, max_size=5))
+def test_taking_all_edits_back_gives_the_objects_of_before(draft, steps):
+    after, made = draft, 0
+    for kind, random in steps:
+        ids = after.ids()
+        chosen = tuple(random.sample(ids, min(len(ids), 2 if kind == 'merge' else 1)))
+        try:
+            after = edited(after, partial(KINDS[kind], ids=chosen))
+        except DelineationError:
+            continue
+        made += 1
+        assert set(after.corrections.decisions.accepted) <= set(after.ids())
+    assert np.array_equal(edited(after, *[undo] * made).labels, draft.labels)

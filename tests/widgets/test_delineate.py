@@ -8,12 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QAccessible, QWheelEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QPushButton,
+    QScrollArea,
+    QTableView,
+    QToolButton,
+)
 
 from napari_flim.bridge.marker_layers import link_of
+from napari_flim.progress import Progress
 from napari_flim.session.words import count_words
 from napari_flim.widgets.delineate import DelineatePanel
+from napari_flim.widgets.histogram import Histogram
 from napari_flim.widgets.object_model import ACCEPTED, CLASS, ID, SIZE
 
 LEFT = Qt.MouseButton.LeftButton
@@ -274,3 +286,73 @@ def test_closing_the_image_takes_objects_away_but_not_the_strokes(desk, drawn, q
     assert roles(desk).count('corrections') == 1
     assert not {'objects', 'seeds', 'chosen objects'} & set(roles(desk))
     assert rows(drawn) == []
+
+
+def test_everything_fits_into_a_narrow_dock(desk, drawn):
+    desk.controller.choice.choose([1, 2])
+    for section in drawn.sections.values():
+        section.open(True)
+    drawn.resize(320, 900)
+    (area,) = drawn.findChildren(QScrollArea, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+
+
+def test_what_has_no_text_of_its_own_has_a_name(drawn):
+    drawn.method.method.edited.emit('method', 'random_walker')
+    kinds = (QAbstractSpinBox, QComboBox, QTableView, QToolButton, QPushButton, Histogram)
+    nameless = [
+        one
+        for kind in kinds
+        for one in drawn.findChildren(kind)
+        if one.isVisible()
+        and not QAccessible.queryAccessibleInterface(one).text(QAccessible.Text.Name)
+    ]
+    assert nameless == []
+
+
+def test_the_wheel_scrolls_the_dock_and_changes_nothing(desk, drawn):
+    before = desk.session.settings
+    for field in (drawn.seeds.threshold, drawn.seeds.erosion, drawn.objects.colouring):
+        place = QPointF(field.rect().center())
+        up = QWheelEvent(
+            place,
+            QPointF(field.mapToGlobal(place.toPoint())),
+            QPoint(),
+            QPoint(0, 120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(field, up)
+    assert desk.session.settings == before
+    assert drawn.objects.colouring.currentIndex() == 0
+
+
+def test_the_lowest_step_of_a_field_leaves_it_to_the_program(desk, drawn):
+    field = drawn.seeds.erosion
+    assert field.text() == 'automatic'
+    field.stepUp()
+    assert desk.session.settings.delineation.seeds.erosion == 0
+    field.stepUp()
+    assert desk.session.settings.delineation.seeds.erosion > 0
+    field.setValue(0)
+    field.stepDown()
+    assert desk.session.settings.delineation.seeds.erosion is None
+    assert field.text() == 'automatic'
+
+
+def test_long_work_turns_the_button_into_cancel(desk, drawn):
+    delineator = desk.controller.delineator
+    delineator.work = Progress('growing trees', 1, 4)
+    delineator.changed.emit()
+    assert drawn.bar.delineate.text() != 'Cancel'
+    drawn.bar._patience.timeout.emit()
+    assert drawn.bar.delineate.text() == 'Cancel'
+    assert drawn.bar.state.text() == 'Growing trees ...'
+    assert drawn.bar.progress.value() == drawn.bar.progress.maximum() / 4
+    drawn.bar.delineate.click()
+    assert delineator.message.text == 'Stopped; the objects stay as they were.'
+    delineator.work = None
+    delineator.changed.emit()
+    assert drawn.bar.delineate.text().startswith('Delineate')

@@ -128,7 +128,8 @@ class Delineator:
         draft = self.draft
         if draft is None:
             return ''
-        same = draft.material.model is self._learner.shown
+        target, given = self.target(), draft.material
+        same = given.model is self._learner.shown and target is not None and given.is_of(target)
         return draft_words(draft, self._session, same_saliency=same)
 
     def delineate(self) -> None:
@@ -194,7 +195,16 @@ class Delineator:
         self._runner.cancel()
 
     def view_moved(self) -> None:
-        """Other objects may be in view."""
+        """Other objects may be in view, and images may have got other voxels."""
+        for place, draft in list(self._drafts.items()):
+            item, source = self._session.item(place[0]), draft.material.target.source
+            if (
+                item is None
+                or item.source.data is not source.data
+                or item.source.axes != source.axes
+            ):
+                del self._drafts[place]
+                self.layers.remove(place[0])
         self.changed.emit()
 
     def say(self, text: str, *, error: bool = True) -> None:

@@ -53,17 +53,19 @@ def delineation_lines(settings: DelineationSettings, ndim: int) -> list[str]:
     cut      saliency above Otsu's threshold of each image, at least 9 voxels, holes filled
     """
     growth = f'{settings.method}: {DESCRIPTIONS[settings.method]}'
-    seeds = [
+    cut = [
         _threshold(settings.seeds),
         *_clean_up(settings.seeds, 'area' if ndim == 2 else 'volume'),
     ]
+    if settings.compares_learned:
+        growth += f', comparing {settings.learned_share:.0%} what block 1 has learned'
     if settings.method == 'dynamic_trees':
-        growth += f' (mean {settings.mean})'
+        growth += f', mean {settings.mean}'
     if settings.method != 'none':
-        seeds += _places(settings.seeds)
-    growth += '; saliency smoothed first' * settings.smoothing
-    growth += '; borders relaxed at last' * settings.relaxation
-    return [f'objects  {growth}', f'cut      {", ".join(seeds)}']
+        cut += _places(settings.seeds)
+    growth += ', saliency smoothed first' * settings.smoothing
+    growth += ', borders relaxed at last' * settings.relaxation
+    return [f'objects  {growth}', f'cut      {", ".join(cut)}']
 
 
 def _threshold(seeds: SeedSettings) -> str:
@@ -80,10 +82,9 @@ def _threshold(seeds: SeedSettings) -> str:
 def _clean_up(seeds: SeedSettings, size: str) -> list[str]:
     words = [f'at least {seeds.smallest} voxels'] * (seeds.smallest > 1)
     limits = seeds.sizes or AreaRange()
-    if limits.smallest:
-        words.append(f'{size} from {limits.smallest:g}')
-    if limits.largest is not None:
-        words.append(f'{size} up to {limits.largest:g}')
+    ends = ('from', limits.smallest), ('to', limits.largest)
+    limited = [f'{name} {end:g}' for name, end in ends if end is not None]
+    words += [' '.join([size, *limited])] * bool(limited)
     if seeds.border is not None:
         words.append(f'none within {seeds.border} voxels of the border')
     for name in ('opening', 'closing'):
@@ -93,11 +94,8 @@ def _clean_up(seeds: SeedSettings, size: str) -> list[str]:
 
 
 def _places(seeds: SeedSettings) -> list[str]:
-    named = {'inner': seeds.erosion, 'outer': seeds.dilation}
-    return [
-        f'{name} seeds {"by the size of objects" if far is None else f"{far:g} away"}'
-        for name, far in named.items()
-    ]
+    named = {'inner seeds': seeds.erosion, 'outer seeds': seeds.dilation}
+    return [f'{name} {far:g} away' for name, far in named.items() if far is not None]
 
 
 def _input(model: FlimModel) -> str:
