@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.delineation_settings import (
+    DEFAULT_DELINEATION,
+    DelineationSettings,
+)
 from napari_flim.engine.architecture import Architecture, preset
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import Image, check_axes, read_stack
@@ -21,7 +24,7 @@ from napari_flim.errors import MarkerError
 from napari_flim.io.images import read_images
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.markers import read_markers
-from napari_flim.model import DEFAULT_DELINEATION, FlimModel, load_model
+from napari_flim.model import FlimModel, load_model
 from napari_flim.progress import Progress, finish
 from napari_flim.training import learn_model, learn_sizes
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_flim.delineation.changes import with_changes
 from napari_flim.delineation.delineate import Objects, delineate
 from napari_flim.delineation.delineation_settings import (
+    DEFAULT_DELINEATION,
     DelineationSettings,
     delineation_from_dict,
 )
@@ -53,7 +54,6 @@ from napari_flim.io.model_file import (
 from napari_flim.progress import Job, Progress, finish, part_of
 
 FIRST_OBJECT = 2
-DEFAULT_DELINEATION = DelineationSettings()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,7 +12,10 @@ import torch
 
 from napari_flim import __version__
 from napari_flim.delineation.area_range import learned_range, marked_sizes
-from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.delineation_settings import (
+    DEFAULT_DELINEATION,
+    DelineationSettings,
+)
 from napari_flim.delineation.seeds import seeds_from_saliency
 from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings, check_decoder
@@ -25,7 +28,7 @@ from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import DecoderError, FlimWarning, ImageError
-from napari_flim.model import DEFAULT_DELINEATION, FlimModel
+from napari_flim.model import FlimModel
 from napari_flim.progress import Job, Progress, part_of
 
 

@@ -103,6 +103,9 @@ class DelineationSettings:
         return self.method in FORESTS and self.learned_share > 0
 
 
+DEFAULT_DELINEATION = DelineationSettings()
+
+
 def delineation_from_dict(content: dict[str, Any]) -> DelineationSettings:
     """Settings from their fields by name, as `dataclasses.asdict` wrote them.
 

@@ -90,7 +90,7 @@ def anchors_of(labels: NDArray[np.int32], seeds: NDArray[np.int32]) -> dict[int,
 
 
 def reach_of(labels: NDArray[np.int32], settings: SeedSettings, spacing: Sequence[float]) -> float:
-    """The distance that outer seeds keep from objects."""
+    """How far a stroke frees the seeds of others: an object may grow from a dot in its middle."""
     if settings.dilation is not None:
         return settings.dilation
     sizes = object_sizes(labels, spacing)

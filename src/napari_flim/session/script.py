@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from napari_flim import __version__
-from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.delineation_settings import (
+    DEFAULT_DELINEATION,
+    DelineationSettings,
+)
 from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
@@ -18,7 +21,6 @@ from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.io.images import NIFTIS, SCNS, SUFFIXES
 from napari_flim.samples import SAMPLES
 from napari_flim.session.learned import BankChange
-from napari_flim.session.settings import DEFAULT_DELINEATION
 from napari_flim.session.sources import ImageSource, Strokes
 
 WIDTH = 100

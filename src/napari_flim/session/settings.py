@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from napari_flim.delineation.delineation_settings import (
+    DEFAULT_DELINEATION,
     DelineationSettings,
     delineation_from_dict,
 )
@@ -21,8 +22,6 @@ from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import ArchitectureError
 from napari_flim.io.container import as_tuples
-
-DEFAULT_DELINEATION = DelineationSettings()
 
 
 @dataclass(frozen=True, slots=True)
