@@ -287,6 +287,14 @@ def test_saliency_that_is_there_already_is_not_computed_again(model, scene) -> N
     assert model.delineate(scene.image, saliency=np.zeros_like(maps)).classes == ()
 
 
+def test_objects_come_with_the_saliency_they_were_found_in(model, scene) -> None:
+    objects, maps = finish(model.delineating(scene.image))
+    np.testing.assert_array_equal(maps, model.class_saliency(scene.image))
+    np.testing.assert_array_equal(objects.labels, model.segment(scene.image))
+    given = np.zeros_like(maps)
+    assert finish(model.delineating(scene.image, saliency=given))[1] is given
+
+
 def test_delineation_tells_its_progress_and_can_be_stopped(model, scene) -> None:
     job = model.delineating(scene.image)
     steps = [next(job), next(job)]

@@ -281,7 +281,8 @@ class FlimModel:
         job = self.delineating(
             image, markers=markers, saliency=saliency, axes=axes, spacing=spacing
         )
-        return finish(job)
+        objects, _ = finish(job)
+        return objects
 
     def delineating(
         self,
@@ -291,8 +292,15 @@ class FlimModel:
         saliency: NDArray[np.floating] | None = None,
         axes: str | None = None,
         spacing: Sequence[float] | None = None,
-    ) -> Job[Objects]:
-        """The job of `delineate`: a generator of progress that can be closed midway."""
+    ) -> Job[tuple[Objects, NDArray[np.floating]]]:
+        """The job of `delineate`: a generator of progress that can be closed midway.
+
+        Returns
+        -------
+        Objects
+        (L, \\*S) float array
+            The saliency that they were found in, as of `class_saliency`.
+        """
         accepted = self.accept(image, axes, spacing)
         self._warn_of_voxel_size(accepted)
         yield Progress('computing saliency', 0, 2)
@@ -313,7 +321,7 @@ class FlimModel:
             classes=self.object_classes,
             markers=markers,
         )
-        return (yield from part_of(job, 1))
+        return (yield from part_of(job, 1)), saliency
 
     def learned_features(self, channels: torch.Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
         """What forests compare beside the image: channels of block 1 at image size.

@@ -9,7 +9,9 @@ import pytest
 
 from napari_flim.bridge.files import copy_script
 from napari_flim.bridge.marker_layers import link_of
+from napari_flim.bridge.object_choice import _middle_voxel
 from napari_flim.model import load_model
+from napari_flim.session.delineating import Draft
 from napari_flim.session.session import Message
 
 
@@ -18,6 +20,42 @@ def drawn(desk):
     """Objects of the small image are found."""
     desk.controller.delineator.delineate()
     return desk
+
+
+@pytest.fixture
+def held_drawn(held_desk, scene):
+    """Objects of the small image are found; what comes next is held by the runner."""
+    desk, _ = held_desk
+    _, markers = desk.open(scene.image)
+    desk.paint_both(markers)
+    desk.controller.learner._runner.go_on()
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    delineator._runner.go_on()
+    return desk, delineator._runner
+
+
+@pytest.fixture
+def stack_desk(new_desk, scene):
+    """Two images along T with saliency, the first in view."""
+    desk = new_desk()
+    stack = np.stack([scene.image, scene.image[::-1].copy()])
+    image = desk.viewer.add_image(stack, name='stack')
+    desk.controller.items.set_axes(str(image.unique_id), 'TYX')
+    markers = desk.controller.items.new_markers(str(image.unique_id))
+    show_frame(desk, 0)
+    desk.paint_both(markers, 0)
+    desk.rest()
+    return desk
+
+
+def show_frame(desk, frame):
+    desk.viewer.dims.set_point(0, frame)
+    desk.rest()
+
+
+def roles(desk):
+    return [link_of(one).get('role') for one in desk.viewer.layers]
 
 
 def objects_of(desk):
@@ -108,15 +146,116 @@ def test_edits_come_one_after_the_other_and_none_is_lost(held_desk, scene):
 
 def test_an_edit_that_cannot_be_made_says_why_and_is_forgotten(drawn):
     delineator = drawn.controller.delineator
-    delineator.split([drawn.controller.delineator.draft.ids()[0]])
-    if delineator.message.error:
-        assert 'to start a part from' in delineator.message.text
     before = delineator.draft
+    delineator.split([before.ids()[0]])
+    assert delineator.message.error
+    assert 'to start a part from' in delineator.message.text
+    assert delineator.draft is before
     delineator.delete([999])
     assert 'no object 999' in delineator.message.text
     assert delineator.draft is before
     delineator.delete([before.ids()[0]])
     assert not delineator.message.error
+
+
+def test_an_edit_is_of_the_image_that_it_was_made_in(held_drawn, scene):
+    desk, runner = held_drawn
+    delineator, first = desk.controller.delineator, desk.session.current
+    ids = delineator.draft.ids()
+    delineator.delete([1])
+    other = desk.viewer.add_image(scene.image[::-1].copy(), name='other')
+    desk.session.current = desk.controller.items.add(other)
+    desk.rest()
+    desk.controller.learner._runner.go_on()
+    delineator.delineate()
+    runner.go_on()
+    assert not delineator.draft.corrections
+    assert 1 in delineator.draft.ids()
+    desk.session.current = first
+    assert 'Corrections are not made yet' in delineator.state()
+    runner.go_on()
+    assert delineator.draft.ids() == [number for number in ids if number != 1]
+
+
+def test_strokes_correct_the_image_that_they_are_on_though_another_one_is_in_view(stack_desk):
+    desk = stack_desk
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    layer = objects_of(desk)
+    number = int(layer.data[0].max())
+    delineator.paint_background()
+    desk.stroke(strokes_of(desk), (0, *np.nonzero(layer.data[0] == number)), 1)
+    show_frame(desk, 1)
+    assert delineator.draft is None
+    assert not layer.data[1].any()
+    show_frame(desk, 0)
+    assert number not in delineator.draft.ids()
+    assert 'not made yet' not in delineator.state()
+
+
+def test_strokes_whose_correction_was_stopped_are_told_of_until_objects_hold_them(held_drawn):
+    desk, runner = held_drawn
+    delineator = desk.controller.delineator
+    delineator.paint_background()
+    runner.go_on()
+    number = delineator.draft.ids()[-1]
+    desk.stroke(strokes_of(desk), np.nonzero(objects_of(desk).data == number), 1)
+    desk.rest()
+    delineator.cancel()
+    assert not runner.busy
+    assert 'Corrections are not made yet: press Delineate' in delineator.state()
+    delineator.delineate()
+    runner.go_on()
+    assert 'not made yet' not in delineator.state()
+    assert number not in delineator.draft.ids()
+
+
+def test_an_edit_that_fails_takes_no_stroke_with_it(held_drawn):
+    desk, runner = held_drawn
+    delineator = desk.controller.delineator
+    delineator.paint_background()
+    runner.go_on()
+    number = delineator.draft.ids()[-1]
+    delineator.delete([999])
+    desk.stroke(strokes_of(desk), np.nonzero(objects_of(desk).data == number), 1)
+    desk.rest()
+    runner.go_on()
+    assert 'no object 999' in delineator.message.text
+    assert number not in delineator.draft.ids()
+
+
+def test_what_is_chosen_in_one_image_is_not_chosen_in_another(stack_desk):
+    desk = stack_desk
+    delineator, choice = desk.controller.delineator, desk.controller.choice
+    delineator.delineate()
+    show_frame(desk, 1)
+    delineator.delineate()
+    choice.choose([1])
+    assert 'chosen objects' in roles(desk)
+    show_frame(desk, 0)
+    assert 1 in delineator.draft.ids()
+    assert choice.ids == ()
+    assert 'chosen objects' not in roles(desk)
+
+
+def test_the_middle_of_a_large_object_is_found_by_looking_at_few_voxels():
+    large = np.broadcast_to(np.int32(7), (2**20, 2**20))
+    assert np.allclose(_middle_voxel(large, 7), 2**19, rtol=0.01)
+    thin = np.zeros((1000, 1000), np.int32)
+    thin[1] = 7
+    assert tuple(_middle_voxel(thin, 7)) in {(1, 499), (1, 500)}
+
+
+def test_classes_of_all_objects_are_looked_up_at_once(drawn, monkeypatch):
+    draft, lookups = drawn.controller.delineator.draft, []
+    classes = draft.classes
+    monkeypatch.setattr(Draft, 'classes', property(lambda _: lookups.append(1) or classes))
+    assert len(draft.ids()) > 1
+    draft.objects()
+    assert len(lookups) == 1
+    drawn.controller.objects.colouring = 'class'
+    drawn.controller.objects.colours(draft)
+    assert len(lookups) == 2
 
 
 def test_another_model_makes_objects_stale_until_they_are_found_again(drawn):
@@ -128,19 +267,12 @@ def test_another_model_makes_objects_stale_until_they_are_found_again(drawn):
     assert 'changed' not in delineator.state()
 
 
-def test_each_image_of_a_stack_has_objects_of_its_own(new_desk, scene):
-    desk = new_desk()
-    stack = np.stack([scene.image, scene.image[::-1].copy()])
-    image = desk.viewer.add_image(stack, name='stack')
-    desk.controller.items.set_axes(str(image.unique_id), 'TYX')
-    markers = desk.controller.items.new_markers(str(image.unique_id))
-    desk.viewer.dims.set_point(0, 0)
-    desk.paint_both(markers, 0)
-    desk.rest()
+def test_each_image_of_a_stack_has_objects_of_its_own(stack_desk):
+    desk = stack_desk
     delineator = desk.controller.delineator
     delineator.delineate()
     layer = objects_of(desk)
-    assert layer.data.shape == stack.shape
+    assert layer.data.shape == desk.viewer.layers['stack'].data.shape
     first = layer.data[0].copy()
     assert first.any()
     assert not layer.data[1].any()

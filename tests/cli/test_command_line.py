@@ -9,25 +9,29 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from skimage.io import imread, imsave
 from typer.testing import CliRunner
 
 from napari_flim.cli.app import app
 from napari_flim.engine.architecture import PRESETS
+from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.lids_images import read_mimg
-from napari_flim.io.results import write_labels, write_saliency
+from napari_flim.io.results import write_labels, write_saliency, write_table
 from napari_flim.io.seeds import write_seeds
 from napari_flim.model import load_model, settings_of
 from napari_flim.progress import finish
 from napari_flim.session.corrections import Corrections
 from napari_flim.session.drafting import DraftRequest, draft_of
 from napari_flim.session.jobs import Target
+from napari_flim.session.object_measures import ACCEPTED, measured
 from napari_flim.session.sources import ImageSource
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'libift'
@@ -583,6 +587,35 @@ def test_a_table_has_one_row_for_each_object(folders: Path) -> None:
         assert float(row['area']) == (labels == number).sum()
         assert float(row['mean_intensity']) == pytest.approx(image[labels == number].mean())
         assert 0 < float(row['mean_saliency']) <= 1
+
+
+def test_the_table_of_the_dock_is_that_of_the_command_line_to_the_byte(folders: Path) -> None:
+    learn(folders)
+    segment(folders, '--objects')
+    model = load_model(folders / 'squares.flim')
+    image = imread(folders / 'images' / '2.png')
+    target = Target(ImageSource('k', '2', image, 'YX', (1.0, 1.0)))
+    draft = finish(draft_of(DraftRequest(model, target, model.delineation, None, Corrections())))
+    table = finish(measured(draft))
+    assert table.columns[-1] == ACCEPTED
+    write_table(folders / 'dock.csv', table.drop(columns=ACCEPTED))
+    assert (folders / 'dock.csv').read_bytes() == (folders / 'r' / '2_objects.csv').read_bytes()
+
+
+def test_every_image_goes_through_the_encoder_once(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(folders)
+    encoded: list[object] = []
+    activations = Encoder.activations
+
+    def counted(encoder: Encoder, features: torch.Tensor, *more: Any) -> Any:
+        encoded.append(features.shape)
+        return activations(encoder, features, *more)
+
+    monkeypatch.setattr(Encoder, 'activations', counted)
+    segment(folders, '--saliency')
+    assert len(encoded) == 3
 
 
 def test_saliency_alone_gives_the_objects_that_the_model_gives(folders: Path) -> None:

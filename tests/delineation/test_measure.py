@@ -56,8 +56,21 @@ def test_intensities_are_averaged_over_each_object_and_channel():
             assert table[f'mean_intensity_{channel}'][number - 1] == pytest.approx(expected)
         expected = saliency.max(axis=0)[own].mean()
         assert table['mean_saliency'][number - 1] == pytest.approx(expected)
-    single = measure(objects, image=image[0])
-    assert single['mean_intensity'][0] == pytest.approx(table['mean_intensity_1'][0])
+
+
+def test_the_channel_of_a_grey_image_is_not_numbered_also_with_an_axis_of_channels():
+    image = np.arange(48.0).reshape(6, 8)
+    plain, stacked = (measure(objects_2d(), image=one) for one in (image, image[None]))
+    assert plain.equals(stacked)
+    assert plain['mean_intensity'].tolist() == [14.5, 38]
+
+
+def test_only_finite_voxels_count_for_intensity():
+    image = np.ones((6, 8))
+    image[1, 1], image[1, 2], image[1, 3], image[4, 6] = np.nan, np.inf, 8, np.nan
+    found = measure(objects_2d(), image=image, saliency=np.ones((6, 8)))
+    np.testing.assert_array_equal(found['mean_intensity'], [13 / 6, np.nan])
+    assert found['mean_saliency'].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize('options', [{}, {'image': True}, {'image': True, 'saliency': True}])

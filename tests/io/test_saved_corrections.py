@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_flim.errors import FileError
-from napari_flim.io.saved_corrections import SavedCorrections, corrections_from_tensors
+from napari_flim.io.saved_corrections import (
+    LARGEST,
+    LARGEST_SEED,
+    SavedCorrections,
+    corrections_from_tensors,
+)
 
 SHAPE = (4, 5)
 
@@ -66,6 +71,10 @@ def test_what_is_written_is_read(one: SavedCorrections) -> None:
     [
         ({'stroke_voxels': np.array([3, 20])}, 'voxels in the corrections'),
         ({'stroke_labels': np.array([0, 1])}, 'labels of strokes'),
+        ({'stroke_labels': np.array([1, LARGEST + 1])}, 'labels of strokes'),
+        ({'decided_seeds': np.array([1, LARGEST_SEED + 1])}, 'seeds in the corrections'),
+        ({'accepted': {LARGEST_SEED: np.array([1])}}, 'ids in the corrections'),
+        ({'renamed': {3: LARGEST_SEED}}, 'ids in the corrections'),
         ({'stroke_labels': np.array([1])}, 'do not add up'),
         ({'decided_voxels': np.array([9, 7])}, 'not in order'),
         ({'decided_seeds': np.array([-1, 1])}, 'seeds in the corrections'),

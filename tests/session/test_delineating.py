@@ -196,6 +196,13 @@ def test_edits_of_objects_that_are_gone_say_so(draft):
         edited(draft, partial(merge, ids=(1,)))
 
 
+def test_an_object_without_a_neck_is_named_when_it_cannot_be_split(draft):
+    number = object_at(draft, CENTRES[2])
+    assert number > 1
+    with pytest.raises(DelineationError, match=f'^Object {number} has .* Paint New object over'):
+        edited(draft, partial(split, ids=(number,)))
+
+
 def test_only_so_many_edits_can_be_taken_back(draft):
     edits = draft.corrections.edits
     for number in range(LONGEST + 5):
@@ -236,6 +243,12 @@ def test_seeds_of_an_image_without_objects_can_still_be_painted():
     after = stroked(draft, [(70, x) for x in range(66, 75)], draft.next_id() + 1)
     assert after.ids() == [1]
     assert object_at(after, CENTRES[2]) == 1
+
+
+@pytest.mark.parametrize('edit', [delete, merge, split, accept])
+def test_an_edit_of_no_object_says_that_none_is_chosen(draft, edit):
+    with pytest.raises(DelineationError, match='No object is chosen'):
+        edited(draft, partial(edit, ids=()))
 
 
 def test_compiling_is_a_job_like_others():

@@ -206,6 +206,17 @@ def test_deleting_a_chosen_object_and_undoing_it(desk, drawn, qtbot):
     assert drawn.objects.redo.isEnabled()
 
 
+def test_undo_sleeps_while_there_are_no_objects_to_undo_in(desk, drawn, scene):
+    desk.controller.delineator.delete([1])
+    assert drawn.objects.undo.isEnabled()
+    desk.viewer.layers['cells'].data = scene.image[::-1].copy()
+    desk.rest()
+    assert desk.controller.delineator.draft is None
+    assert desk.controller.delineator.corrections_of().edits.done
+    assert not drawn.objects.undo.isEnabled()
+    assert drawn.objects.undo.toolTip() == 'Press Delineate first'
+
+
 def test_merging_needs_two_objects(desk, drawn, qtbot):
     click_cell(drawn, qtbot, 0, SIZE)
     assert not drawn.objects.merge.isEnabled()

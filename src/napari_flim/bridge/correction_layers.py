@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
@@ -11,7 +11,7 @@ from napari.utils import CyclicLabelColormap
 from psygnal import Signal
 
 from napari_flim.bridge.layer_axes import marker_axes, marker_shape
-from napari_flim.bridge.layer_grids import grid_of
+from napari_flim.bridge.layer_grids import grid_of, move_to
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.layer_views import section_of
 from napari_flim.bridge.marker_layers import (
@@ -19,11 +19,15 @@ from napari_flim.bridge.marker_layers import (
     LEAST_BRUSH,
     LINK,
     dirty_planes,
+    fits,
     link_of,
     read_strokes,
 )
 from napari_flim.engine.image import SPATIAL
+from napari_flim.errors import FlimError, MarkerError
+from napari_flim.io.saved_corrections import LARGEST
 from napari_flim.session.running import Debouncer
+from napari_flim.session.session import Message
 from napari_flim.session.sources import Strokes
 
 if TYPE_CHECKING:
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
     from napari_flim.session.session import Session
 
 CORRECTIONS = 'corrections'
-LARGEST = int(np.iinfo(np.int32).max)
 MOST_COLOURS = 2**16 - 1
 """More than napari can hold; the colours start again then."""
 
@@ -69,16 +72,24 @@ class CorrectionLayers:
         # By item: planes that may have changed, None for all of them; and the section drawn last.
         self._changed: dict[str, set[int] | None] = {}
         self._sections: dict[str, tuple[float | None, ...]] = {}
+        # By item: why its layer could not be read.
+        self._problems: dict[str, str] = {}
         self.debouncer = debounce(self._on_brush_rested)
+        items.moved.connect(self._on_image_moved)
+        items.replaced.connect(self._on_item_replaced)
 
     def find(self, key: str | None) -> Labels | None:
         """The layer of an item, if there is one."""
-        for layer in self._viewer.layers:
-            link = link_of(layer)
-            mine = (link.get('role'), link.get('item')) == (CORRECTIONS, key)
-            if mine and isinstance(layer, Labels):
-                return layer
-        return None
+        return next(iter(self._linked(key)), None)
+
+    def _linked(self, key: str | None) -> list[Labels]:
+        """The layer of an item, and copies that the user made of it."""
+        wanted = {'role': CORRECTIONS, 'item': key}.items()
+        return [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Labels) and wanted <= link_of(layer).items()
+        ]
 
     def take_brush(self, key: str, label: int) -> None:
         """Paint a label on the layer of an item, which is made if there is none."""
@@ -130,7 +141,7 @@ class CorrectionLayers:
         layer = Labels(
             np.zeros(marker_shape(image, axes), np.int32),
             name=f'{item.source.name} corrections',
-            metadata={LINK: {'role': CORRECTIONS, 'item': key}},
+            metadata={LINK: {'role': CORRECTIONS, 'item': key, 'axes': marker_axes(axes)}},
             **grid_of(image, axes),
         )
         for frame, strokes in _strokes_of(item).items():
@@ -147,11 +158,42 @@ class CorrectionLayers:
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active
         self._sections[key] = section_of(self._viewer, layer)
-        layer.events.paint.connect(self._on_painted)
-        layer.events.set_data.connect(self._on_drawn)
-        layer.events.data.connect(self._on_data_changed)
-        layer.events.visible.connect(self._on_data_changed)
+        self._listen(layer, True)
         return layer
+
+    def _listen(self, layer: Labels, listen: bool) -> None:
+        for event, heard in (
+            (layer.events.paint, self._on_painted),
+            (layer.events.set_data, self._on_drawn),
+            (layer.events.data, self._on_data_changed),
+            (layer.events.visible, self._on_data_changed),
+        ):
+            (event.connect if listen else event.disconnect)(heard)
+
+    def _on_image_moved(self, key: str) -> None:
+        """The layer lies over its image; one that does not fit any more is only the user's."""
+        item, image = self._session.item(key), self._items.image_layer(key)
+        if item is None or image is None:
+            return
+        axes = item.source.axes
+        for layer in self._linked(key):
+            if fits(layer, image, axes) and link_of(layer).get('axes') == marker_axes(axes):
+                move_to(layer, grid_of(image, axes))
+            else:
+                self._listen(layer, False)
+                layer.metadata.pop(LINK)
+                self._changed.pop(key, None)
+                self._problems.pop(key, None)
+
+    def _on_item_replaced(self, old: str, new: str) -> None:
+        """What is painted on the layer of an image is of that image, also opened again."""
+        for layer in self._linked(old):
+            layer.metadata[LINK] = {**link_of(layer), 'item': new}
+        tables: tuple[dict[str, Any], ...] = (self._changed, self._sections, self._problems)
+        for known in tables:
+            if old in known:
+                known[new] = known.pop(old)
+        self._on_image_moved(new)
 
     def _on_painted(self, event: Event) -> None:
         self._note(event.source, dirty_planes(event.source, event))
@@ -170,21 +212,49 @@ class CorrectionLayers:
 
     def _note(self, layer: Labels, planes: set[int] | None) -> None:
         """Remember that planes of a layer may have changed, and read them when the brush rests."""
-        key = link_of(layer)['item']
-        before = self._changed.get(key, set())
-        self._changed[key] = None if planes is None or before is None else before | planes
+        self._remember(link_of(layer)['item'], planes)
         self.debouncer.call()
 
+    def _remember(self, key: str, planes: set[int] | None) -> None:
+        before = self._changed.get(key, set())
+        self._changed[key] = None if planes is None or before is None else before | planes
+
     def _on_brush_rested(self) -> None:
+        """Read again what may have changed; what cannot be read is tried again later."""
         changed, self._changed = self._changed, {}
         for key, planes in changed.items():
-            item, layer = self._session.item(key), self.find(key)
-            if item is None or layer is None:
-                continue
-            before, axes = _strokes_of(item), marker_axes(item.source.axes)
+            try:
+                self._read_again(key, planes)
+            except FlimError as error:
+                self._remember(key, planes)
+                self._problems[key] = str(error)
+                self._session.message = Message(str(error), error=True)
+
+    def _read_again(self, key: str, planes: set[int] | None) -> None:
+        """Say which strokes of an item are other ones now.
+
+        Raises
+        ------
+        FlimError
+            When its layer cannot be read as it is now.
+        """
+        item, layer = self._session.item(key), self.find(key)
+        if item is None or layer is None:
+            return
+        before, axes = _strokes_of(item), marker_axes(item.source.axes)
+        try:
             now = read_strokes(layer, axes, planes, before, LARGEST)
-            if _digests(before) != _digests(now):
-                self.painted.emit(key, now)
+        except MarkerError as error:
+            lowest, highest = int(layer.data.min()), int(layer.data.max())
+            raise MarkerError(
+                f'{layer.name} holds the label {lowest if lowest < 0 else highest}; 1 is '
+                f'background, and objects have labels 2 to {LARGEST}. Undo the stroke, or paint '
+                'these voxels again with another label.'
+            ) from error
+        if self._session.message.text == self._problems.pop(key, None):
+            self._session.message = Message()
+        if _digests(before) != _digests(now):
+            self.painted.emit(key, now)
 
 
 def _strokes_of(item: Item) -> dict[int, Strokes]:

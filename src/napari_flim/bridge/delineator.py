@@ -18,7 +18,7 @@ from napari_flim.progress import Job, Progress
 from napari_flim.session import object_edits
 from napari_flim.session.corrections import BACKGROUND, Corrections
 from napari_flim.session.delineating import Draft, Material, compile_forests
-from napari_flim.session.drafting import DraftRequest, draft_of
+from napari_flim.session.drafting import DraftRequest, draft_of, holds
 from napari_flim.session.items import as_learned
 from napari_flim.session.jobs import Target
 from napari_flim.session.object_words import delineation_problems, draft_words
@@ -87,7 +87,9 @@ class Delineator:
         self._compiled = False
         self._preferences = preferences
         self._drafts: dict[Place, Draft] = {}
-        self._pending: tuple[ObjectEdit, ...] = ()
+        self._pending: dict[Place, tuple[ObjectEdit, ...]] = {}
+        self._asked: DraftRequest | None = None
+        self._viewed: Place | None = None
         self.work: Progress | None = None
         self.message = Message()
         self.material: Material | None = None
@@ -130,7 +132,9 @@ class Delineator:
             return ''
         target, given = self.target(), draft.material
         same = given.model is self._learner.shown and target is not None and given.is_of(target)
-        return draft_words(draft, self._session, same_saliency=same)
+        return draft_words(
+            draft, self._session, same_saliency=same, same_corrections=not self._lacks_corrections()
+        )
 
     def delineate(self) -> None:
         """Find the objects of what is in view anew; what the user has decided stays."""
@@ -139,9 +143,10 @@ class Delineator:
 
     def edit(self, edit: ObjectEdit) -> None:
         """Edit the objects of what is in view, if there are any."""
-        if self.draft is not None:
+        place = self._place()
+        if place is not None and place in self._drafts:
             self.message = Message()
-            self._pending = (*self._pending, edit)
+            self._pending[place] = (*self._pending.get(place, ()), edit)
             self._ask(anew=False)
 
     def delete(self, ids: Collection[int]) -> None:
@@ -191,7 +196,8 @@ class Delineator:
         """Stop what is being done; the objects stay as they are."""
         if self.work is not None:
             self.message = Message('Stopped; the objects stay as they were.')
-        self._pending = ()
+        if self._asked is not None:
+            self._pending.pop(place_of(self._asked.target), None)
         self._runner.cancel()
 
     def view_moved(self) -> None:
@@ -204,8 +210,12 @@ class Delineator:
                 or item.source.axes != source.axes
             ):
                 del self._drafts[place]
+                self._pending.pop(place, None)
                 self.layers.remove(place[0])
         self.changed.emit()
+        before, self._viewed = self._viewed, self._place()
+        if self._viewed != before:
+            self._catch_up()
 
     def say(self, text: str, *, error: bool = True) -> None:
         """Tell the user something."""
@@ -241,7 +251,7 @@ class Delineator:
 
     def _place(self) -> Place | None:
         target = self.target()
-        return None if target is None else (target.source.key, target.frame)
+        return None if target is None else place_of(target)
 
     def _corrections(self, place: Place) -> Corrections:
         item = self._session.item(place[0])
@@ -271,12 +281,12 @@ class Delineator:
             self._session.settings.delineation,
             None if strokes is None else as_learned(strokes, self._session.classes),
             self._corrections(place),
-            self._pending,
+            self._pending.get(place, ()),
             self.material,
             None if anew else self._drafts.get(place),
         )
         known = self._learner.known
-        self.work = Progress('preparing', 0, 1)
+        self._asked, self.work = request, Progress('preparing', 0, 1)
         self.changed.emit()
 
         def job(device: str) -> Job[Draft]:
@@ -287,14 +297,32 @@ class Delineator:
             done=partial(self._on_job_done, request),
             failed=partial(self._on_request_failed, request),
             progressed=self._on_job_progressed,
-            stopped=self._on_job_stopped,
+            stopped=partial(self._on_job_stopped, request),
         )
 
+    def _lacks_corrections(self) -> bool:
+        """Whether the objects in view are without something that the user has decided."""
+        draft, place = self.draft, self._place()
+        if draft is None or place is None:
+            return False
+        return place in self._pending or not holds(draft.corrections, self._corrections(place))
+
+    def _catch_up(self) -> None:
+        """Ask for what the objects in view lack, unless that is being done, or other images are."""
+        place, asked = self._place(), self._asked
+        if place is None or not self._lacks_corrections() or self.problems():
+            return
+        if asked is not None:
+            other = place_of(asked.target) != place
+            if other or holds(asked.corrections, self._corrections(place)):
+                return
+        self._ask(anew=False)
+
     def _on_job_done(self, request: DraftRequest, draft: Draft) -> None:
-        self.work = None
+        self._asked = self.work = None
         self._forget(request)
         target = request.target
-        place = (target.source.key, target.frame)
+        place = place_of(target)
         if self.layers.show(draft):
             self.material = draft.material
             self._drafts.pop(place, None)
@@ -310,12 +338,15 @@ class Delineator:
                 self.corrections.show(target.source.key)
             self._colour_strokes(draft)
         self.changed.emit()
-        if self._pending:
-            self._ask(anew=False)
+        self._catch_up()
 
     def _on_request_failed(self, request: DraftRequest, error: Exception) -> None:
+        self._asked = None
         self._forget(request)
         self._on_job_failed(error)
+        # Without edits the same would fail again.
+        if request.edits or place_of(request.target) != self._place():
+            self._catch_up()
 
     def _on_job_failed(self, error: Exception) -> None:
         self.work = None
@@ -326,17 +357,23 @@ class Delineator:
         self.work = step
         self.changed.emit()
 
-    def _on_job_stopped(self) -> None:
+    def _on_job_stopped(self, request: DraftRequest) -> None:
         if not self._runner.busy:
-            self.work = None
+            self._asked = self.work = None
             self.changed.emit()
+            # What the user has stopped is not begun again at once.
+            if place_of(request.target) != self._place():
+                self._catch_up()
 
     def _forget(self, request: DraftRequest) -> None:
         """Edits that were made, or failed, are not to be made again."""
-        self._pending = tuple(one for one in self._pending if one not in request.edits)
+        place = place_of(request.target)
+        left = tuple(one for one in self._pending.pop(place, ()) if one not in request.edits)
+        if left:
+            self._pending[place] = left
 
     def _on_corrections_painted(self, key: str, strokes: Mapping[int, Strokes]) -> None:
-        """Keep strokes, and correct the objects in view."""
+        """Keep strokes, and correct the objects in view if they are of these."""
         item = self._session.item(key)
         if item is None:
             return
@@ -345,15 +382,21 @@ class Delineator:
             kept[frame] = replace(kept.get(frame, Corrections()), strokes=strokes.get(frame))
         self._session.put_item(replace(item, corrections=kept))
         self.message = Message()
-        if self._session.current == key:
-            self._ask(anew=False)
+        self._catch_up()
 
     def _on_item_closed(self, key: str) -> None:
         for place in [place for place in self._drafts if place[0] == key]:
             del self._drafts[place]
+        for place in [place for place in self._pending if place[0] == key]:
+            del self._pending[place]
         if self.material is not None and self.material.target.source.key == key:
             self.material = None
         self.changed.emit()
+
+
+def place_of(target: Target) -> Place:
+    """Where objects of a target are kept."""
+    return target.source.key, target.frame
 
 
 def _forgettable(drafts: Mapping[Place, Draft]) -> list[Place]:

@@ -1,4 +1,4 @@
-"""Items of the session and their layers; the only place that hears the layers of the user."""
+"""Items of the session and their layers; the only place that hears image and marker layers."""
 
 from __future__ import annotations
 
@@ -66,6 +66,9 @@ class LayerItems:
 
     moved = Signal(str)
     """The image of an item, given by its key, may lie elsewhere in the world."""
+
+    replaced = Signal(str, str)
+    """An item goes on under another key, since its image was closed and opened again: old, new."""
 
     closed = Signal(str)
     """The image of an item, given by its key, is open no longer, or the item was forgotten.
@@ -191,6 +194,8 @@ class LayerItems:
         self._session.put_item(Item(source, kept.strokes, corrections=kept.corrections))
         if self._session.current is None:
             self._session.current = source.key
+        if twin is not None:
+            self.replaced.emit(twin.source.key, source.key)
         self.set_markers(source.key, markers)
         return source.key
 
@@ -240,6 +245,7 @@ class LayerItems:
         if markers is None or not fits(markers, pair.image, axes):
             markers = self._free_markers(pair.image, axes)
         self.set_markers(key, markers)
+        self.moved.emit(key)
 
     def new_markers(self, key: str) -> Labels | None:
         """Add a marker layer for an item, with the strokes of a deleted one, and select it."""

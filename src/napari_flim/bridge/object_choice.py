@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
 
 from napari_flim.bridge.correction_layers import CorrectionLayers
-from napari_flim.bridge.delineator import Delineator
+from napari_flim.bridge.delineator import Delineator, Place, place_of
 from napari_flim.bridge.layer_grids import world_of
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.object_layers import ObjectLayers
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from numpy.typing import NDArray
 
     from napari_flim.session.delineating import Draft
+
+MOST_LOOKED_AT = 10**5
+"""Voxels, of an object that the viewer is moved to; others are skipped."""
 
 
 class ObjectChoice:
@@ -95,10 +100,7 @@ class ObjectChoice:
         box = draft.boxes.get(number)
         if image is None or box is None:
             return
-        voxels = np.argwhere(draft.labels[box] == number)
-        middle = voxels.mean(axis=0)
-        # A bent object need not hold its own middle.
-        nearest = voxels[((voxels - middle) ** 2).sum(axis=1).argmin()]
+        nearest = _middle_voxel(draft.labels[box], number)
         place = [part.start + int(step) for part, step in zip(box, nearest, strict=True)]
         place = [target.frame, *place] if target.stacked else place
         world = world_of(image, target.source.axes, place)
@@ -122,9 +124,31 @@ class ObjectChoice:
         draft = self._delineator.draft
         if draft is self._outlined:
             return
-        there = {} if draft is None else draft.boxes
+        former, there = self._outlined, {} if draft is None else draft.boxes
+        if former is not None and (draft is None or _place(former) != _place(draft)):
+            # Numbers mean other objects in another image.
+            self._layers.outline(former, ())
+            there = {}
         left = tuple(number for number in self.ids if number in there)
         same, self.ids = left == self.ids, left
         self._outline(draft)
         if not same:
             self.changed.emit()
+
+
+def _place(draft: Draft) -> Place:
+    return place_of(draft.material.target)
+
+
+def _middle_voxel(labels: NDArray[np.int32], number: int) -> NDArray[np.int64]:
+    """The voxel of an object that is nearest to its middle, about so."""
+    step = 1
+    while prod(-(-length // step) for length in labels.shape) > MOST_LOOKED_AT:
+        step += 1
+    voxels = np.argwhere(labels[(slice(None, None, step),) * labels.ndim] == number) * step
+    if not len(voxels):
+        # A thin object may lie between the steps.
+        voxels = np.argwhere(labels == number)
+    # A bent object need not hold its own middle.
+    nearest: NDArray[np.int64] = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+    return nearest

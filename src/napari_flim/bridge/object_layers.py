@@ -104,10 +104,11 @@ class ObjectLayers:
         if self.colouring == 'object':
             shown = label_colormap(COLOURS) if layer is None else layer.colormap
             return np.asarray(shown.map(np.arange(1, count + 1)), np.float32)
-        classes = [
-            class_named(self._session.classes, draft.class_of(n)) for n in range(1, count + 1)
-        ]
-        return np.array([(*one.colour, 1.0) for one in classes], np.float32)
+        of_objects, first = draft.classes, draft.material.classes[0]
+        numbers = [of_objects.get(number, first) for number in range(1, count + 1)]
+        known = self._session.classes
+        colours = {number: (*class_named(known, number).colour, 1.0) for number in set(numbers)}
+        return np.array([colours[number] for number in numbers], np.float32)
 
     def outline(self, draft: Draft, ids: Collection[int]) -> None:
         """Draw a line around some objects; none takes it away."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_flim.bridge.delineator import Delineator
-from napari_flim.io.atomic import write_atomically
+from napari_flim.io.results import write_table
 from napari_flim.progress import Job, Progress
 from napari_flim.session.delineating import Draft
 from napari_flim.session.object_measures import measured
@@ -61,7 +61,7 @@ class ObjectTable:
             self._show(None, None)
             return
         self._runner.submit(
-            measured(draft), done=partial(self._show, draft), failed=self._on_job_failed
+            measured(draft), done=partial(self._show, draft), failed=self._on_measuring_failed
         )
 
     def save(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class ObjectTable:
             self._saving.submit(
                 _save(path, self.frame),
                 done=partial(self._on_saved, path),
-                failed=self._on_job_failed,
+                failed=self._on_saving_failed,
             )
 
     def _show(self, draft: Draft | None, frame: pandas.DataFrame | None) -> None:
@@ -80,11 +80,16 @@ class ObjectTable:
     def _on_saved(self, path: Path, rows: int) -> None:
         self._delineator.say(f'Saved {rows} rows to {path.name}.', error=False)
 
-    def _on_job_failed(self, error: Exception) -> None:
+    def _on_measuring_failed(self, error: Exception) -> None:
+        # Rows of other objects must not stay beside those in view.
+        self._show(None, None)
+        self._delineator.say(str(error))
+
+    def _on_saving_failed(self, error: Exception) -> None:
         self._delineator.say(str(error))
 
 
 def _save(path: Path, frame: pandas.DataFrame) -> Job[int]:
     yield Progress(f'saving {path.name}', 0, 1)
-    write_atomically(path, partial(frame.to_csv, index=False))
+    write_table(path, frame)
     return len(frame)

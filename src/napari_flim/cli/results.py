@@ -18,7 +18,7 @@ def write_objects(
     name: str,
     objects: Objects,
     image: Image,
-    saliency: NDArray[np.float32],
+    saliency: NDArray[np.floating],
     *,
     table: bool,
 ) -> None:
@@ -32,7 +32,7 @@ def write_objects(
     objects : Objects
     image : Image
         In which the objects were found.
-    saliency : (L, \\*S) float32 array
+    saliency : (L, \\*S) float array
         One map for each class.
     table : bool
         Whether to measure the objects.
@@ -41,6 +41,5 @@ def write_objects(
     if len(saliency) > 1:
         write_labels(folder / f'{name}_classes.tif', objects.class_map(), image.spacing)
     if table:
-        bands = image.data if image.channels > 1 else image.data[0]
-        measures = measure(objects, spacing=image.spacing, image=bands, saliency=saliency)
+        measures = measure(objects, spacing=image.spacing, image=image.data, saliency=saliency)
         write_table(folder / f'{name}_objects.csv', measures)

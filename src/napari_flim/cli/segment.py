@@ -17,6 +17,7 @@ from napari_flim.io.atomic import make_folder
 from napari_flim.io.images import list_images, read_images, stem
 from napari_flim.io.results import write_saliency
 from napari_flim.model import FlimModel, load_model
+from napari_flim.progress import finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ def _segment_file(
     for number, image in enumerate(images):
         name = stem(path) + (f'-{number:03d}' if len(images) > 1 else '')
         accepted = model.accept(replace(image, name=path.name))
-        maps = model.class_saliency(accepted)
-        objects = model.delineate(accepted, saliency=maps)
+        objects, maps = finish(model.delineating(accepted))
         count += len(objects.classes)
         write_objects(out, name, objects, image, maps, table=also.table)
         if also.saliency:

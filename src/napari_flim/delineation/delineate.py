@@ -33,9 +33,9 @@ class Objects:
     Attributes
     ----------
     labels : (\\*S) int32 array
-        0 background, 1.. ids; each id up to the largest occurs.
+        0 background, 1.. ids. `delineate` leaves none out; objects that were deleted or merged do.
     classes : tuple of int
-        Class of objects 1, 2, ..
+        Class of objects 1, 2, .. up to the largest id, also of ids that do not occur.
     seeds : Seeds, optional
         From what they have grown, with the same ids.
     """

@@ -53,14 +53,15 @@ def measure(
         ``first_z``, .., ``last_z``, ..
             Bounding box in voxels; the last voxel belongs to the object.
         ``mean_intensity``
-            With an image; ``mean_intensity_1``, .. when the image has an axis of channels.
+            With an image, over its finite voxels, NaN where there are none; ``mean_intensity_1``,
+            .. when the image has several channels.
         ``mean_saliency``
             With saliency.
 
     Raises
     ------
     DelineationError
-        When shapes do not fit, or values are not finite.
+        When shapes do not fit, or saliency is not finite.
 
     Examples
     --------
@@ -83,9 +84,9 @@ def measure(
     units = checked_spacing(spacing, labels.ndim)
     axes = 'zyx'[-labels.ndim :]
     size = 'area' if labels.ndim == 2 else 'volume'
-    bands, names = _intensities(labels.shape, image, saliency)
-    properties = ('label', 'area', 'centroid', 'bbox', *(('intensity_mean',) if names else ()))
-    table = regionprops_table(labels, bands, properties, spacing=units)
+    bands = _intensities(labels.shape, image, saliency)
+    properties = ('label', 'area', 'centroid', 'bbox')
+    table = regionprops_table(labels, properties=properties, spacing=units)
     power = '²' if labels.ndim == 2 else '³'
     columns: dict[str, Any] = {
         'label': table['label'],
@@ -98,8 +99,8 @@ def measure(
         columns[f'first_{name}'] = table[f'bbox-{axis}']
     for axis, name in enumerate(axes):
         columns[f'last_{name}'] = table[f'bbox-{axis + labels.ndim}'] - 1
-    for number, name in enumerate(names):
-        columns[name] = table[f'intensity_mean-{number}']
+    for name, band in bands.items():
+        columns[name] = _means(labels, band)[table['label']]
     return pandas.DataFrame(columns)
 
 
@@ -109,19 +110,30 @@ def _with_unit(name: str, unit: str) -> str:
 
 def _intensities(
     shape: tuple[int, ...], image: ArrayLike | None, saliency: ArrayLike | None
-) -> tuple[NDArray[np.float64] | None, list[str]]:
-    """What is averaged over objects, channels last, and the names of its columns."""
-    bands: list[NDArray[Any]] = []
-    names: list[str] = []
+) -> dict[str, NDArray[Any]]:
+    """What is averaged over objects, by the names of its columns."""
+    bands: dict[str, NDArray[Any]] = {}
     if image is not None:
         channels = _on_grid(image, shape, 'image')
-        several = np.ndim(image) > len(shape)
-        bands.extend(channels)
-        names += [f'mean_intensity{f"_{c}" * several}' for c in range(1, len(channels) + 1)]
+        several = len(channels) > 1
+        for number, channel in enumerate(channels, start=1):
+            bands[f'mean_intensity_{number}' if several else 'mean_intensity'] = channel
     if saliency is not None:
-        bands.append(_on_grid(saliency, shape, 'saliency').max(axis=0))
-        names.append('mean_saliency')
-    return (np.stack(bands, axis=-1).astype(np.float64) if bands else None), names
+        maps = _on_grid(saliency, shape, 'saliency')
+        check_finite(maps, 'saliency')
+        bands['mean_saliency'] = maps.max(axis=0)
+    return bands
+
+
+def _means(labels: NDArray[np.int32], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean of the finite values of every label from 0; NaN where there are none."""
+    counted = (labels > 0) & np.isfinite(values)
+    ids, count = labels[counted], int(labels.max(initial=0)) + 1
+    sums = np.bincount(ids, values[counted].astype(np.float64), count)
+    voxels = np.bincount(ids, minlength=count)
+    means = np.full(count, np.nan)
+    np.divide(sums, voxels, out=means, where=voxels > 0)
+    return means
 
 
 def _on_grid(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[Any]:
@@ -133,5 +145,4 @@ def _on_grid(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[An
             f'The {name} has shape {given.shape}, the objects {shape}; expected that shape, or '
             'one more axis before it. Measure objects on the image they were found in.'
         )
-    check_finite(bands, name)
     return bands

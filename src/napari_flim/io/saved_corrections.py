@@ -15,7 +15,11 @@ from napari_flim.errors import FileError
 
 BACKGROUND = 1
 FIRST_OBJECT = 2
-LARGEST = 2**31 - 1
+LARGEST = 2**20
+"""Label that may be painted. Work on objects grows with the largest id, so it has to be bounded."""
+
+LARGEST_SEED = 2 * LARGEST
+"""Objects that fall apart, or come with others, get ids above those that were painted."""
 
 Whole = NDArray[np.int64]
 
@@ -60,10 +64,11 @@ class SavedCorrections:
         for voxels in (self.stroke_voxels, self.decided_voxels, anchors, *self.accepted.values()):
             _check(name, 'voxels', voxels, 0, size - 1)
         _check(name, 'labels of strokes', self.stroke_labels, BACKGROUND, LARGEST)
-        _check(name, 'seeds', self.decided_seeds, 0, LARGEST)
+        _check(name, 'seeds', self.decided_seeds, 0, LARGEST_SEED)
         ids = np.array([*self.accepted, *self.renamed, *self.anchors, *self.classes], np.int64)
-        _check(name, 'ids', ids, 1, LARGEST - 1)
-        _check(name, 'ids', np.array(list(self.renamed.values()), np.int64), 0, LARGEST - 1)
+        _check(name, 'ids', ids, 1, LARGEST_SEED - 1)
+        others = np.array(list(self.renamed.values()), np.int64)
+        _check(name, 'ids', others, 0, LARGEST_SEED - 1)
         of_classes = np.array(list(self.classes.values()), np.int64)
         _check(name, 'classes', of_classes, FIRST_OBJECT, LARGEST_LABEL)
         strokes = (len(self.stroke_voxels), len(self.stroke_labels))

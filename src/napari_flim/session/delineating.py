@@ -116,7 +116,9 @@ class Draft:
     def objects(self) -> Objects:
         """The objects with their classes, for measuring."""
         count = max(self.boxes, default=0)
-        return Objects(self.labels, tuple(self.class_of(n) for n in range(1, count + 1)))
+        classes, first = self.classes, self.material.classes[0]
+        numbers = range(1, count + 1)
+        return Objects(self.labels, tuple(classes.get(number, first) for number in numbers))
 
     def next_id(self) -> int:
         """An id that no object has or had."""

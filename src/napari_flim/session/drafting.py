@@ -51,6 +51,20 @@ class DraftRequest:
     draft: Draft | None = None
 
 
+def holds(corrections: Corrections, wanted: Corrections) -> bool:
+    """Whether corrections have the strokes and the decisions of others.
+
+    Parameters
+    ----------
+    corrections, wanted : Corrections
+    """
+    mine, other = corrections.decisions, wanted.decisions
+    if mine is not other and (mine or other):
+        return False
+    digests = [None if one.strokes is None else one.strokes.digest for one in (corrections, wanted)]
+    return digests[0] == digests[1]
+
+
 def draft_of(
     request: DraftRequest, device: str = 'cpu', known: Sequence[Encoded] = ()
 ) -> Job[Draft]:

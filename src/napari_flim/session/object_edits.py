@@ -106,6 +106,8 @@ def _named(ids: Collection[int]) -> str:
 
 def _voxels(draft: Draft, ids: Collection[int]) -> dict[int, NDArray[np.int64]]:
     """Voxels of every one of some objects, as flat indices."""
+    if not ids:
+        raise DelineationError('No object is chosen; click one, or a row of the table.')
     flat = draft.labels.reshape(-1)
     voxels = np.flatnonzero(np.isin(flat, list(ids))).astype(np.int64)
     own = {number: voxels[flat[voxels] == number] for number in ids}
@@ -119,7 +121,7 @@ def _parts(draft: Draft, number: int) -> NDArray[np.int32]:
     """Seeds of the parts of an object, numbered from 1: what lies deep enough in each of them."""
     source = draft.material.target.source
     spacing = checked_spacing(source.spacing, source.ndim)
-    parts = split_object(draft.labels == number, 1, spacing=spacing)
+    parts = split_object(draft.labels, number, spacing)
     erosion = draft.settings.seeds.erosion
     depth = min(spacing) if erosion is None else erosion
     cores = np.zeros_like(parts)

@@ -50,7 +50,9 @@ def delineation_problems(
     return ()
 
 
-def draft_words(draft: Draft, session: Session, *, same_saliency: bool) -> str:
+def draft_words(
+    draft: Draft, session: Session, *, same_saliency: bool, same_corrections: bool = True
+) -> str:
     """How many objects there are, and what has changed since."""
     words = count_words(len(draft.ids()), 'object')
     accepted = len(draft.corrections.decisions.accepted)
@@ -59,6 +61,8 @@ def draft_words(draft: Draft, session: Session, *, same_saliency: bool) -> str:
     words += f'; {seconds_words(draft.seconds)}.'
     if not same_saliency:
         return f'{words} The saliency has changed since: press Delineate.'
+    if not same_corrections:
+        return f'{words} Corrections are not made yet: press Delineate.'
     if draft.settings != session.settings.delineation:
         return f'{words} Settings have changed since: press Delineate.'
     return words

@@ -205,9 +205,9 @@ def _numbered(labels: NDArray[np.int32], count: int, corrections: Corrections) -
     flat = labels.reshape(-1)
     renamed = corrections.decisions.renamed
     for known, voxel in sorted(corrections.anchors.items()):
-        place = flat[voxel]
-        if place and not number[place]:
-            number[place] = renamed.get(known) or known
+        place, now = flat[voxel], renamed.get(known, known)
+        if place and now and not number[place]:
+            number[place] = now
     for place, known in _claims(labels, corrections).items():
         if not number[place]:
             number[place] = known

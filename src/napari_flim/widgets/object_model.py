@@ -26,6 +26,7 @@ class ObjectModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: list[ObjectRow] = []
+        self._row_of: dict[int, int] = {}
         self._size_title = 'area'
 
     def show_rows(self, rows: list[ObjectRow], size_title: str) -> None:
@@ -39,12 +40,12 @@ class ObjectModel(QAbstractTableModel):
             return
         self.beginResetModel()
         self._rows, self._size_title = rows, size_title
+        self._row_of = {one.number: row for row, one in enumerate(rows)}
         self.endResetModel()
 
     def row_of(self, number: int) -> int | None:
         """Where an object is."""
-        numbers = [one.number for one in self._rows]
-        return numbers.index(number) if number in numbers else None
+        return self._row_of.get(number)
 
     def rowCount(self, parent: Index | None = None) -> int:
         """Number of objects."""
@@ -92,9 +93,3 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (SIZE, SALIENCY):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
-
-
-def _texts(row: ObjectRow) -> tuple[str, ...]:
-    """What each cell of a row says."""
-    sign = '\N{BALLOT BOX WITH CHECK}' if row.accepted else '\N{BALLOT BOX}'
-    return (f'{row.number}', row.class_name, f'{row.size:.4g}', f'{row.saliency:.2f}', sign)

@@ -155,8 +155,9 @@ class ObjectsSection(QWidget):
             (self.undo, edits.done, 'Undo'),
             (self.redo, edits.undone, 'Redo'),
         ):
-            arrow.setEnabled(bool(names))
-            arrow.setToolTip(f'{verb}: {names[-1][0]}' if names else f'Nothing to {verb.lower()}')
+            arrow.setEnabled(bool(names) and delineator.draft is not None)
+            tip = f'{verb}: {names[-1][0]}' if names else f'Nothing to {verb.lower()}'
+            arrow.setToolTip('Press Delineate first' if delineator.draft is None else tip)
         self.save.setEnabled(self._controller.table.frame is not None)
 
     def _on_rows_chosen(self) -> None:

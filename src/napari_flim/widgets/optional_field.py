@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from superqt.utils import signals_blocked
+
 from napari_flim.widgets.fields import LARGEST_NUMBER, DecimalField
 
 DECIMALS = 2
+"""At least; more where a voxel is small in its unit."""
 NOTHING = -1.0
 """Below every length and size there is; stands for none."""
 
@@ -30,10 +35,23 @@ class OptionalField(DecimalField):
         """Show a number, or nothing."""
         self.show_value(NOTHING if value is None else value)
 
-    def show_unit(self, unit: str) -> None:
-        """Show a unit behind the number."""
+    def show_unit(self, unit: str, voxel: float) -> None:
+        """Show a unit behind the number, and as many decimals as tell a tenth of a voxel.
+
+        Parameters
+        ----------
+        unit : str
+        voxel : float
+            Length, area or volume of a voxel in that unit; a tenth of it is the smallest step.
+        """
         if self.suffix() != f' {unit}':
             self.setSuffix(f' {unit}')
+        decimals = max(DECIMALS, 1 - math.floor(math.log10(voxel)))
+        if self.decimals() != decimals:
+            # What is shown may have been rounded to fewer decimals.
+            self._shown = None
+            with signals_blocked(self):
+                self.setDecimals(decimals)
 
     def stepBy(self, steps: int) -> None:
         """From nothing to 0 and back in one step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -121,13 +122,14 @@ class SeedsSection(QWidget):
         target = self._controller.delineator.target()
         source = None if target is None else target.source
         ndim = 2 if source is None else source.ndim
+        spacing = (1.0,) if source is None else source.spacing
         self.threshold.show_optional(settings.threshold)
         sizes = settings.sizes or AreaRange()
         for field, value in ((self.smallest, sizes.smallest), (self.largest, sizes.largest)):
-            field.show_unit(unit_of(source, ndim))
+            field.show_unit(unit_of(source, ndim), math.prod(spacing))
             field.show_optional(value)
         for field, value in ((self.erosion, settings.erosion), (self.dilation, settings.dilation)):
-            field.show_unit(unit_of(source))
+            field.show_unit(unit_of(source), min(spacing))
             field.show_optional(value)
         with signals_blocked(self.border):
             self.border.setChecked(settings.border is not None)
