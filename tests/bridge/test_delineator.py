@@ -10,6 +10,7 @@ import pytest
 from napari_flim.bridge.files import copy_script
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.bridge.object_choice import _middle_voxel
+from napari_flim.delineation.changes import with_changes
 from napari_flim.model import load_model
 from napari_flim.session.delineating import Draft
 from napari_flim.session.session import Message
@@ -175,6 +176,20 @@ def test_an_edit_is_of_the_image_that_it_was_made_in(held_drawn, scene):
     assert 'Corrections are not made yet' in delineator.state()
     runner.go_on()
     assert delineator.draft.ids() == [number for number in ids if number != 1]
+
+
+def test_an_edit_while_objects_are_found_anew_is_made_of_the_new_ones(held_drawn):
+    desk, runner = held_drawn
+    delineator, before = desk.controller.delineator, desk.controller.delineator.draft
+    state = desk.session.state
+    settings = with_changes(state.settings.delineation, method='none')
+    changed = replace(state, settings=replace(state.settings, delineation=settings))
+    desk.session.change('choosing a method', changed)
+    delineator.delineate()
+    delineator.delete([1])
+    runner.go_on()
+    assert delineator.draft.settings == settings != before.settings
+    assert 1 not in delineator.draft.ids()
 
 
 def test_strokes_correct_the_image_that_they_are_on_though_another_one_is_in_view(stack_desk):

@@ -273,8 +273,11 @@ class Delineator:
             self.message = Message(' '.join(found), error=True)
             self.changed.emit()
             return
-        item = self._session.item(place[0])
+        item, asked = self._session.item(place[0]), self._asked
         strokes = None if item is None else item.strokes.get(place[1])
+        if asked is not None and asked.draft is None and place_of(asked.target) == place:
+            # Objects are being found anew; what comes meanwhile is made of these.
+            anew = True
         request = DraftRequest(
             model,
             target,
