@@ -20,7 +20,7 @@ from napari_flim.delineation.delineation_settings import (
     DelineationSettings,
     delineation_from_dict,
 )
-from napari_flim.delineation.inputs import check_length
+from napari_flim.delineation.inputs import FIRST_OBJECT, check_length
 from napari_flim.engine.architecture import (
     Architecture,
     architecture_from_dict,
@@ -52,8 +52,6 @@ from napari_flim.io.model_file import (
     write_model_file,
 )
 from napari_flim.progress import Job, Progress, finish, part_of
-
-FIRST_OBJECT = 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)

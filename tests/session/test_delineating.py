@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.errors import DelineationError
 from napari_flim.progress import finish
-from napari_flim.session.corrections import BACKGROUND, LONGEST, Corrections
+from napari_flim.session.corrections import LONGEST, Corrections
 from napari_flim.session.delineating import (
     Draft,
     Material,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from napari_flim.delineation.delineate import Objects
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.delineation.seed_settings import SeedSettings
-from napari_flim.session.corrections import BACKGROUND, Corrections, Decisions, Edits
+from napari_flim.session.corrections import Corrections, Decisions, Edits
 from napari_flim.session.planting import settled
 
 

@@ -23,6 +23,7 @@ from napari_flim.bridge.marker_layers import (
     link_of,
     read_strokes,
 )
+from napari_flim.bridge.object_layers import MOST_COLOURS
 from napari_flim.engine.image import SPATIAL
 from napari_flim.errors import FlimError, MarkerError
 from napari_flim.io.saved_corrections import LARGEST
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from napari_flim.session.session import Session
 
 CORRECTIONS = 'corrections'
-MOST_COLOURS = 2**16 - 1
-"""More than napari can hold; the colours start again then."""
 
 
 class CorrectionLayers:

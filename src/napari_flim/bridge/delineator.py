@@ -14,9 +14,10 @@ from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.object_layers import ObjectLayers
 from napari_flim.bridge.preferences import Preferences, on_device
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.progress import Job, Progress
 from napari_flim.session import object_edits
-from napari_flim.session.corrections import BACKGROUND, Corrections
+from napari_flim.session.corrections import Corrections
 from napari_flim.session.delineating import Draft, Material, compile_forests
 from napari_flim.session.drafting import DraftRequest, draft_of, holds
 from napari_flim.session.items import as_learned

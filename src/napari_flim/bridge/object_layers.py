@@ -26,6 +26,7 @@ OBJECTS, CHOSEN = 'objects', 'chosen objects'
 Colouring = Literal['object', 'class']
 COLOURS = 49
 MOST_COLOURS = 2**16 - 1
+"""More than napari can hold; the colours start again then."""
 OUTLINE = 2
 STILL_PIXELS = 4
 """A click may move the mouse by so much."""

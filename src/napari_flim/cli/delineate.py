@@ -12,6 +12,7 @@ from napari_flim.cli.delineation_options import DelineationOptions
 from napari_flim.cli.results import write_objects
 from napari_flim.delineation.delineate import delineate
 from napari_flim.delineation.delineation_settings import DEFAULT_DELINEATION
+from napari_flim.delineation.inputs import FIRST_OBJECT
 from napari_flim.engine.image import Image, check_axes
 from napari_flim.engine.input_features import input_features
 from napari_flim.engine.preprocessing import parse_input
@@ -19,7 +20,6 @@ from napari_flim.errors import DelineationError, FileError
 from napari_flim.io.atomic import make_folder
 from napari_flim.io.images import read_image, stem
 from napari_flim.io.markers import read_markers
-from napari_flim.model import FIRST_OBJECT
 
 
 def run(

@@ -183,7 +183,7 @@ def _read(path: Path, suffix: str, *, indices: bool) -> Content:
         ) from error
     except Exception as error:
         # Image libraries raise nearly anything on damaged files.
-        reason = ' '.join(str(error).split())[:160] or type(error).__name__
+        reason = ' '.join(str(error).split())[:160].rstrip('.') or type(error).__name__
         raise FileError(
             f'{path} cannot be read: {reason}. The file may be truncated, damaged, '
             'or of another kind than its ending says; open it elsewhere or save it again.'

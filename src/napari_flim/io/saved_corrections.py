@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.delineation.inputs import BACKGROUND, FIRST_OBJECT
 from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError
 
-BACKGROUND = 1
-FIRST_OBJECT = 2
 LARGEST = 2**20
 """Label that may be painted. Work on objects grows with the largest id, so it has to be bounded."""
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.session.sources import Strokes
 
-BACKGROUND = 1
 LONGEST = 50
 """Edits that can be taken back."""
 

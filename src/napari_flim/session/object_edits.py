@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_flim.delineation.edits import split_object
-from napari_flim.delineation.inputs import checked_spacing
+from napari_flim.delineation.inputs import BACKGROUND, checked_spacing
 from napari_flim.errors import DelineationError
-from napari_flim.session.corrections import BACKGROUND, Corrections, Decisions
+from napari_flim.session.corrections import Corrections, Decisions
 from napari_flim.session.delineating import Draft
 from napari_flim.session.planting import decided_seeds
 from napari_flim.session.words import count_words

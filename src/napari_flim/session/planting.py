@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from napari_flim.delineation.area_range import equivalent_diameter, object_sizes
 from napari_flim.delineation.delineate import Objects
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.delineation.seeds import FREE_LAYERS
-from napari_flim.session.corrections import BACKGROUND, Corrections, Decisions
+from napari_flim.session.corrections import Corrections, Decisions
 
 
 @dataclass(frozen=True, eq=False)

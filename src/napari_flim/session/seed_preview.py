@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.delineation.area_range import marked_sizes
+from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.delineation.saliency_thresholds import image_threshold
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.delineation.seeds import seeds_from_saliency
@@ -19,7 +20,6 @@ from napari_flim.session.delineating import Material, marked
 from napari_flim.session.sources import Strokes
 
 BINS = 128
-BACKGROUND = 1
 
 
 @dataclass(frozen=True, eq=False)
