@@ -46,6 +46,14 @@ class EngineError(FlimError):
     """The engine failed for a reason that nobody foresaw, such as a lack of memory."""
 
 
+class MemoryBudgetError(FlimError):
+    """Work does not fit into the memory it was given."""
+
+
+class BatchError(FlimError, ValueError):
+    """A run over many files cannot be planned, or does not fit to an earlier one."""
+
+
 class FileError(FlimError, OSError):
     """A file cannot be read or written."""
 

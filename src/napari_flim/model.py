@@ -27,8 +27,7 @@ from napari_flim.engine.architecture import (
     architecture_to_dict,
     with_channels,
 )
-from napari_flim.engine.decoder_settings import DecoderSettings, counted_classes
-from napari_flim.engine.decoders import decode
+from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.image import Image, check_axes, read_array
 from napari_flim.engine.input_features import input_features
@@ -42,7 +41,9 @@ from napari_flim.errors import (
     KernelError,
     ModelFileError,
 )
+from napari_flim.inference.applying import Applying
 from napari_flim.inference.features import feature_stack
+from napari_flim.inference.saliency import class_maps, stretched
 from napari_flim.io.container import as_tuples
 from napari_flim.io.images import read_image
 from napari_flim.io.model_file import (
@@ -184,6 +185,18 @@ class FlimModel:
         maps = self.class_saliency(image, axes=axes, spacing=spacing)
         return maps[0] if len(maps) == 1 else maps
 
+    def applying(self, image: Image) -> Applying:
+        """This model applied to an image that it accepts, part by part."""
+        return Applying(
+            image,
+            self.transform,
+            self.transform.statistics(image),
+            self.blocks,
+            self.decoder,
+            self.decoded_block,
+            tuple(self.object_classes),
+        )
+
     def class_saliency(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
     ) -> NDArray[np.float32]:
@@ -217,19 +230,17 @@ class FlimModel:
         DecoderError
             When the decoder cannot work with these kernels.
         """
-        block, objects = self.decoded_block, self.object_classes
-        classes = self.blocks[block - 1].bank.classes
-        decoded = decode(channels, classes, self.decoder, objects).saliency
-        if len(decoded) > 1:
-            counted = counted_classes(self.decoder, classes, objects)
-            counts = [int((counted == number).sum()) for number in objects]
-            decoded = decoded / torch.tensor(counts, device=decoded.device).reshape(
-                (-1,) + (1,) * self.ndim
-            )
-        maps = resample(decoded, self.architecture.strides(self.ndim)[block - 1], shape)
+        block = self.decoded_block
+        maps = class_maps(
+            channels,
+            self.blocks[block - 1],
+            self.decoder,
+            self.object_classes,
+            self.architecture.strides(self.ndim)[block - 1],
+            shape,
+        )
         lowest, highest = maps.aminmax()
-        span = highest - lowest
-        return _numpy((maps - lowest) / span if span > 0 else torch.zeros_like(maps))
+        return _numpy(stretched(maps, float(lowest), float(highest)))
 
     def segment(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_flim.engine.decoder_functions import FUNCTIONS
 from napari_flim.engine.decoder_settings import (
     DECODERS,
     LEFT_OUT,
@@ -12,7 +13,7 @@ from napari_flim.engine.decoder_settings import (
     check_decoder,
     counted_classes,
 )
-from napari_flim.engine.decoders import FUNCTIONS, decode
+from napari_flim.engine.decoders import decode
 from napari_flim.errors import DecoderError
 
 WITH_LABELS = [name for name, kind in DECODERS.items() if kind.needs_labels]

@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_flim.engine.channel_statistics import channel_contents, channel_ranges
+from napari_flim.engine.decoder_functions import FUNCTIONS, Whole
 from napari_flim.engine.decoder_settings import (
     DECODERS,
     DecoderSettings,
     check_decoder,
 )
-from napari_flim.engine.decoders import FUNCTIONS, decode, scale_channels
+from napari_flim.engine.decoders import decode, scale_channels
 from napari_flim.errors import DecoderError
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'decoders'
@@ -69,8 +71,11 @@ def test_the_weights_of_every_voxel_agree(case):
 @pytest.mark.parametrize('name', BY_CHANNEL)
 def test_offsets_and_dead_channels_are_decoded_by_formula(name, scaling):
     golden, activations, classes = load('offset_and_dead2d')
-    scaled = scale_channels(activations, stretched=scaling == 'minmax')
-    result = FUNCTIONS[name](scaled, torch.from_numpy(classes == 2), DecoderSettings(name))
+    scaled = scale_channels(activations, scaling == 'minmax', channel_ranges(activations))
+    contents = channel_contents(scaled, histogram=True, likeness=True)
+    whole = Whole(scaled.flatten(1).amax(dim=1) > 0, contents)
+    is_object = torch.from_numpy(classes == 2)
+    result = FUNCTIONS[name](scaled, is_object, DecoderSettings(name), whole)
     expected = f'{scaling}_{BY_CHANNEL[name]}'
     np.testing.assert_allclose(result.saliency[0], golden[f'{expected}_saliency'], atol=1e-4)
     alive = activations.flatten(1).amax(dim=1).numpy() > 0
@@ -227,7 +232,7 @@ def test_decoding_leaves_the_activations_as_they_are(name):
 @pytest.mark.parametrize('stretched', [False, True])
 def test_channels_are_scaled_to_one(stretched):
     activations = torch.tensor([[[2.0, 8.0]], [[0.0, 0.0]], [[5.0, 5.0]]])
-    result = scale_channels(activations, stretched)[:, 0].tolist()
+    result = scale_channels(activations, stretched, channel_ranges(activations))[:, 0].tolist()
     assert result[0] == ([0, 1] if stretched else [0.25, 1])
     assert result[1] == [0, 0]
     assert result[2] == ([0, 0] if stretched else [1, 1])

@@ -1,8 +1,12 @@
 import dask.array as da
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from napari_flim.engine.image import guess_axes, read_array, read_stack
+from napari_flim.engine.placement import Placement
 from napari_flim.errors import FlimWarning, ImageError
 
 
@@ -153,12 +157,98 @@ def test_values_keep_their_type(dtype):
     assert read_array(np.ones((4, 5), dtype)).data.dtype == dtype
 
 
-def test_lists_and_lazy_arrays_are_read():
+def test_lists_are_read():
     assert read_array([[1, 2], [3, 4]]).data.tolist() == [[[1, 2], [3, 4]]]
-    array = numbered(3, 4, 5)
-    image = read_array(da.from_array(array, chunks=2))
-    assert isinstance(image.data, np.ndarray)
-    np.testing.assert_array_equal(image.data[0], array)
+
+
+class Counting:
+    """An array on disk that counts the voxels that are read of it."""
+
+    chunks = (2, 3, 4)
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+        self.voxels = 0
+
+    def __getitem__(self, key):
+        part = self.array[key]
+        self.voxels += part.size
+        return part
+
+
+def test_an_array_in_chunks_is_read_where_it_is_cropped():
+    array = Counting(numbered(20, 30, 40))
+    image = read_array(array)
+    assert (image.lazy, image.shape, image.nbytes) == (True, (20, 30, 40), 20 * 30 * 40 * 4)
+    assert image.describe() == 'volume of 20 x 30 x 40 voxels (z, y, x), float32'
+    assert array.voxels == 0
+    part = image.crop((slice(3, 5), slice(7, 9), slice(10, 30)))
+    assert not part.lazy
+    np.testing.assert_array_equal(part.data[0], array.array[3:5, 7:9, 10:30])
+    assert array.voxels <= 4 * 6 * 24
+
+
+@pytest.mark.parametrize('axes', ['CZYX', 'XYZC', 'TCYX', 'TZYX', 'YXZC'])
+def test_the_chunks_of_a_dask_array_are_kept_and_never_computed(axes):
+    array = da.from_array(numbered(4, 6, 8, 10), chunks=(2, 3, 4, 5))
+    expected = read_stack(array.compute(), axes)
+    images = read_stack(array, axes)
+    assert len(images) == len(expected)
+    for image, whole in zip(images, expected, strict=True):
+        assert image.lazy and not whole.lazy
+        assert max(map(max, image.data.chunks)) <= 5
+        np.testing.assert_array_equal(image.in_memory().data, whole.data)
+
+
+def test_the_alpha_of_a_lazy_image_is_left_out_lazily():
+    array = numbered(6, 8, 4, dtype=np.uint8)
+    with pytest.warns(FlimWarning, match='alpha'):
+        image = read_array(da.from_array(array, chunks=4))
+    assert (image.lazy, image.rgb) == (True, True)
+    np.testing.assert_array_equal(image.in_memory().data, np.moveaxis(array[..., :3], -1, 0))
+
+
+def test_an_image_in_memory_stays_the_same_object():
+    image = read_array(numbered(4, 5))
+    assert image.in_memory() is image
+
+
+@pytest.mark.parametrize('lazy', [False, True])
+@given(st.data())
+def test_a_crop_is_what_slicing_gives(lazy, data):
+    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=3, max_side=6))
+    array = numbered(2, *shape)
+    image = read_array(
+        da.from_array(array, chunks=2) if lazy else array, 'C' + 'ZYX'[-len(shape) :]
+    )
+    box = tuple(
+        slice(start, data.draw(st.integers(start + 1, size + 2)))
+        for size in shape
+        for start in [data.draw(st.integers(0, size - 1))]
+    )
+    part = image.crop(box)
+    assert not part.lazy
+    np.testing.assert_array_equal(part.data, array[(slice(None), *box)])
+    assert (part.spacing, part.name, part.rgb) == (image.spacing, image.name, image.rgb)
+
+
+@pytest.mark.parametrize(
+    'box', [(slice(0, 2),), (slice(2, 2), slice(0, 1)), (slice(9, 10), slice(0, 1))]
+)
+def test_a_crop_that_holds_no_voxel_is_refused(box):
+    with pytest.raises(ImageError, match='cannot be cropped'):
+        read_array(numbered(4, 5)).crop(box)
+
+
+def test_a_crop_moves_its_placement():
+    affine = ((0.0, -2.0, 0.0, 5.0), (0.5, 0.0, 0.0, 6.0), (0.0, 0.0, 3.0, 7.0), (0, 0, 0, 1))
+    placement = Placement('millimeter', (7.0, 6.0, 5.0), affine)
+    image = read_array(numbered(4, 5, 6), spacing=(3, 2, 0.5), placement=placement)
+    moved = image.crop((slice(1, 3), slice(2, 4), slice(3, 6))).placement
+    assert moved.origin == (10.0, 10.0, 6.5)
+    expected = np.array(affine) @ (3, 2, 1, 1)
+    np.testing.assert_allclose(np.array(moved.affine)[:, 3], expected)
+    assert moved.unit == 'millimeter'
 
 
 @pytest.mark.parametrize(

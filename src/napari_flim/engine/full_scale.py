@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.engine.image_sample import highest_value
 from napari_flim.errors import ImageError
 
 SCALES = (255, 4095, 65535)
@@ -32,12 +33,6 @@ def normalization_value(largest: float) -> int:
         f'The largest value of the image is {largest}; LibIFT colours need values from 0 to '
         '65535. Rescale the image, or use its grey values as they are.'
     )
-
-
-def highest_value(data: NDArray[Any]) -> float:
-    """The largest finite value; 0 when there is none."""
-    finite = data[np.isfinite(data)] if data.dtype.kind == 'f' else data
-    return float(finite.max()) if finite.size else 0.0
 
 
 def full_scale(data: NDArray[Any]) -> float:

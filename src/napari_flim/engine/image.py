@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.engine.placement import Placement
 from napari_flim.errors import FlimWarning, ImageError
 
 SPATIAL = 'ZYX'
@@ -25,19 +26,23 @@ class Image:
     Attributes
     ----------
     data : (C, \\*S) array
-        Voxel values in their own dtype and units.
+        Voxel values in their own dtype and units: numpy, or a dask array of which only what is
+        cropped is ever read.
     spacing : tuple of float
         Size of a voxel along each spatial axis, in world units.
     rgb : bool
         Whether the three channels are red, green and blue.
     name : str
         What to call the image in messages and provenance.
+    placement : Placement, optional
+        Where the file of the image says that it lies; results are written with it.
     """
 
     data: NDArray[Any]
     spacing: tuple[float, ...]
     rgb: bool = False
     name: str = 'image'
+    placement: Placement | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,7 +57,60 @@ class Image:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return len(self.data)
+        return self.data.shape[0]
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the voxels are read when they are cropped, not yet in memory."""
+        return not isinstance(self.data, np.ndarray)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all voxels, in memory or not."""
+        return int(self.data.nbytes)
+
+    def crop(self, box: tuple[slice, ...]) -> Image:
+        """A part of the image, in memory; of a lazy image nothing else is read.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            One for each spatial axis, with a step of 1; what lies outside the image is left out.
+
+        Returns
+        -------
+        Image
+            With all channels; its placement is that of the part.
+
+        Raises
+        ------
+        ImageError
+            When the box is empty, has a step or another rank.
+        FileError
+            When the file of a lazy image can no longer be read.
+
+        Examples
+        --------
+        >>> whole = read_array(np.arange(12).reshape(3, 4))
+        >>> whole.crop((slice(1, 3), slice(0, 2))).data.tolist()
+        [[[4, 5], [8, 9]]]
+        """
+        spans = [part.indices(size) for part, size in zip(box, self.shape, strict=False)]
+        empty = any(start >= stop or step != 1 for start, stop, step in spans)
+        if len(box) != self.ndim or empty:
+            raise ImageError(
+                f'{self.name} of shape {self.shape} cannot be cropped to {box}; expected one '
+                'slice for each spatial axis that holds some of its voxels, with a step of 1.'
+            )
+        part = self.data[(slice(None), *(slice(start, stop) for start, stop, _ in spans))]
+        placement = self.placement
+        if placement is not None:
+            placement = placement.moved([start for start, _, _ in spans], self.spacing)
+        return replace(self, data=_computed(part), placement=placement)
+
+    def in_memory(self) -> Image:
+        """The same image with all its voxels in memory."""
+        return replace(self, data=_computed(self.data)) if self.lazy else self
 
     def describe(self) -> str:
         """What was understood, in words.
@@ -102,31 +160,35 @@ def read_stack(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     name: str = 'image',
+    placement: Placement | None = None,
 ) -> list[Image]:
     """Images of an array, one for each step of its T axis, or one if it has none.
 
     Parameters
     ----------
     array : array-like
-        Any dtype from bool to float64.
+        Any dtype from bool to float64. An array in chunks (dask, zarr, h5py) is not read: its
+        images are lazy.
     axes : str, optional
         One letter for each axis, of T, C, Z, Y, X, S; see `guess_axes` for the default.
     spacing : sequence of float, optional
         Voxel size along the spatial axes in their order (z, y, x); 1 by default.
     name : str
         Name of the image in messages.
+    placement : Placement, optional
+        Where the images lie.
 
     Raises
     ------
     ImageError
         When axes and array do not fit together, or the values are not numbers.
     """
-    data = array if isinstance(getattr(array, 'dtype', None), np.dtype) else np.asarray(array)
+    data = _readable(array)
     if data.dtype.kind not in 'buif':
         raise ImageError(f'{name} holds {data.dtype} values; expected numbers.')
     axes = guess_axes(data.shape, data.dtype) if axes is None else _check_axes(axes, data, name)
     letters = [letter for letter in LETTERS if letter in axes]
-    data = np.transpose(np.asarray(data), [axes.index(letter) for letter in letters])
+    data = np.transpose(data, [axes.index(letter) for letter in letters])
     if 0 in data.shape:
         raise ImageError(f'{name} has shape {data.shape}: it holds no voxel.')
     if 'S' in axes:
@@ -136,8 +198,9 @@ def read_stack(
         data = np.expand_dims(data, -1 - sum(letter in SPATIAL for letter in axes))
     steps = list(data) if 'T' in axes else [data]
     rank = data.ndim - 1 - ('T' in axes)
+    sizes = _check_spacing(spacing, rank, name)
     return [
-        Image(step, _check_spacing(spacing, rank, name), 'S' in axes, _stack_name(name, i, steps))
+        Image(step, sizes, 'S' in axes, _stack_name(name, i, steps), placement)
         for i, step in enumerate(steps)
     ]
 
@@ -147,9 +210,10 @@ def read_array(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     name: str = 'image',
+    placement: Placement | None = None,
 ) -> Image:
     """The single image in an array; see `read_stack`."""
-    images = read_stack(array, axes, spacing, name)
+    images = read_stack(array, axes, spacing, name, placement)
     if len(images) != 1:
         raise ImageError(
             f'{name} is a stack of {len(images)} images; expected one image. '
@@ -175,6 +239,24 @@ def check_axes(axes: str | None) -> None:
             'order Z, Y, X: T stack, C channels, Z Y X space, S RGB samples. '
             'For example YX, ZYX, CYX, TYX, YXS.'
         )
+
+
+def _readable(array: Any) -> Any:
+    """A numpy array, or a dask array of one that is read in chunks."""
+    if hasattr(array, '__dask_graph__') and hasattr(array, 'chunks'):
+        return array
+    if hasattr(array, 'chunks') and isinstance(getattr(array, 'dtype', None), np.dtype):
+        import dask.array
+
+        return dask.array.from_array(array, chunks=array.chunks or 'auto', name=False)
+    return np.asarray(array)
+
+
+def _computed(part: Any) -> NDArray[Any]:
+    """What is in memory, or is read now; never by a cluster that happens to be connected."""
+    if isinstance(part, np.ndarray):
+        return part
+    return np.asarray(part.compute(scheduler='threads'))
 
 
 def _check_axes(axes: str, data: Any, name: str) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.engine.feature_sizes import multiscale_channels, multiscale_halo
-from napari_flim.engine.full_scale import full_scale, highest_value, normalization_value
+from napari_flim.engine.full_scale import full_scale, normalization_value
 from napari_flim.engine.image import Image
+from napari_flim.engine.image_sample import highest_value, sampled_values
 from napari_flim.engine.percentiles import exact_percentiles
 from napari_flim.errors import FlimWarning, ImageError
 
@@ -129,7 +130,9 @@ class InputTransform:
         Returns
         -------
         tuple of (low, high)
-            For each used channel the intensities that become 0 and 1.
+            For each used channel the intensities that become 0 and 1. Percentiles of large images
+            are those of a sample, see `napari_flim.engine.image_sample`; lazy ones are not read
+            whole.
         """
         data = self.select(image)
         if self.ranges is not None:
@@ -147,7 +150,9 @@ class InputTransform:
             highest = highest_value(data)
             full = 1.0 if highest <= 1 and data.dtype.kind in 'bf' else normalization_value(highest)
             return ((0.0, float(full)),)
-        return tuple(_robust_range(channel, self.percentiles, image.name) for channel in data)
+        return tuple(
+            _robust_range(sampled_values(channel), self.percentiles, image.name) for channel in data
+        )
 
     def is_coloured(self, image: Image) -> bool:
         return image.rgb and not self.channels and self.kind in ('lab', 'multiscale', 'libift')

@@ -9,6 +9,8 @@ from math import prod
 from napari_flim.engine.architecture import Architecture
 
 BYTES = 4
+MAPS = 6
+"""Maps of image size that decoding holds at its peak."""
 
 
 def peak_bytes(architecture: Architecture, shape: Sequence[int], features: int) -> int:
@@ -38,6 +40,38 @@ def peak_bytes(architecture: Architecture, shape: Sequence[int], features: int) 
         peak = max(peak, held + step.working)
         held += step.result
     return BYTES * peak
+
+
+def applying_bytes(architecture: Architecture, shape: Sequence[int], features: int) -> int:
+    """Bytes that saliency of an image, or of a tile, takes at its peak.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Up to the decoded block.
+    shape : sequence of int
+        Spatial shape.
+    features : int
+        Channels that block 1 reads.
+
+    Returns
+    -------
+    int
+        float32 features, one block at a time and what it needs beside, then the decoder: scaled
+        channels, sums in double precision, and maps at image size.
+
+    Examples
+    --------
+    >>> from napari_flim.engine.architecture import Block
+    >>> applying_bytes(Architecture((Block(channels=16),)), (100, 100), 1)
+    1600000
+    """
+    voxels = prod(shape)
+    held = 2 * features * voxels
+    steps = _steps(architecture, shape, features)
+    peak = max(held + step.read + step.working for step in steps)
+    decoding = held + 2 * steps[-1].result + MAPS * voxels
+    return BYTES * max(peak, decoding)
 
 
 def learning_bytes(
