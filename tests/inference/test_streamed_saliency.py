@@ -1,7 +1,9 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 
 from napari_flim.engine.architecture import Architecture, Block, preset
 from napari_flim.engine.decoder_settings import DECODERS, DecoderSettings
@@ -10,6 +12,7 @@ from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.preprocessing import parse_input
 from napari_flim.inference.streamed_saliency import stream_saliency
 from napari_flim.inference.tiles import tiles
+from napari_flim.io.checkpoints import FolderCheckpoint
 from napari_flim.progress import finish
 from napari_flim.training import learn_model
 
@@ -106,3 +109,60 @@ def test_a_halo_that_is_too_small_would_be_noticed():
     raw = np.zeros((1, *image.shape), dtype=np.float32)
     result = finish(stream_saliency(applying, raw, plan))
     assert abs(result[:] - model.class_saliency(image)).max() > 1e-3
+
+
+def test_a_run_goes_on_after_the_last_finished_tile(tmp_path):
+    model, image = learned((57, 46), ARCHITECTURES['plain'], 'tristate')
+    applying = model.applying(image)
+    plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
+    raw = np.zeros((1, *image.shape), dtype=np.float32)
+    for steps in range(8, 200, 8):
+        job = stream_saliency(applying, raw, plan, checkpoint=FolderCheckpoint(tmp_path))
+        before = len(list(tmp_path.rglob('*.npz')))
+        result = finished_within(job, steps)
+        if result is not None:
+            break
+        assert len(list(tmp_path.rglob('*.npz'))) > before
+    assert steps > 8
+    np.testing.assert_allclose(result[:], model.class_saliency(image), atol=1e-5)
+
+
+def finished_within(job, steps):
+    """The result of a job, or None if it is stopped after so many steps."""
+    for _ in range(steps):
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value
+    job.close()
+    return None
+
+
+def test_the_order_of_tiles_does_not_matter():
+    def backwards(function, tiles):
+        return ((tile, function(tile)) for tile in reversed(tiles))
+
+    model, image = learned((57, 46), ARCHITECTURES['plain'], 'attention')
+    applying = model.applying(image)
+    plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
+    raw = np.zeros((1, *image.shape), dtype=np.float32)
+    result = finish(stream_saliency(applying, raw, plan, mapper=backwards))
+    forwards, _ = streamed(model, image, (12, 12))
+    np.testing.assert_array_equal(result[:], forwards[:])
+
+
+def test_the_work_for_a_tile_can_be_sent_to_another_process(tmp_path):
+    def posted(function, tiles):
+        sent = pickle.loads(pickle.dumps(function))
+        for tile in tiles:
+            yield tile, pickle.loads(pickle.dumps(sent(tile)))
+
+    model, image = learned((57, 46), ARCHITECTURES['plain'])
+    applying = model.applying(image)
+    plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
+    raw = zarr.create_array(
+        tmp_path / 'raw.zarr', shape=(1, *image.shape), chunks=(1, 12, 12), dtype='float32'
+    )
+    result = finish(stream_saliency(applying, raw, plan, mapper=posted))
+    forwards, _ = streamed(model, image, (12, 12))
+    np.testing.assert_array_equal(result[:], forwards[:])
