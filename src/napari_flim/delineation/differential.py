@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_flim.delineation.forest import Forest, forest_of
-from napari_flim.delineation.forest_state import OUTSIDE, Voxels
+from napari_flim.delineation.forest_state import FINAL, SETTLED
 from napari_flim.delineation.ground import checked_seeds
 from napari_flim.delineation.growing import grow_changed
-from napari_flim.progress import Job, finish
+from napari_flim.progress import Job, finished
 
 
-def revise(forest: Forest, seeds: ArrayLike) -> Forest:
+def revise_job(forest: Forest, seeds: ArrayLike) -> Job[Forest]:
     """The forest of other seeds on the same image, from one that is already grown.
 
     Falcão and Bergo, 10.1109/TMI.2004.829335. Trees of seeds that are gone are freed, and the trees
@@ -48,23 +48,15 @@ def revise(forest: Forest, seeds: ArrayLike) -> Forest:
     >>> revise(forest, np.array([[1, 0, 3, 0, 2]])).labels
     array([[1, 3, 3, 2, 2]], dtype=int32)
     """
-    return finish(revise_job(forest, seeds))
-
-
-def revise_job(forest: Forest, seeds: ArrayLike) -> Job[Forest]:
-    """`revise` as a generator that reports progress and can be closed midway."""
     wanted = checked_seeds(seeds, forest.labels.shape)
     changed = np.flatnonzero(wanted != forest.seeds)
     labels = np.maximum(wanted.ravel()[changed], 0)
-    states = (forest.roots >= 0).ravel().view(np.uint8)
-    if forest.mask is not None:
-        states[~forest.mask.ravel()] = OUTSIDE
-    voxels = Voxels(
-        forest.labels.flatten(),
-        forest.costs.flatten(),
-        forest.roots.flatten(),
-        forest.predecessors.flatten(),
-        states,
-    )
+    # NumPy copies records field by field, which takes ten times as long as their bytes.
+    voxels = forest.voxels.ravel().view(np.uint8).copy().view(forest.voxels.dtype)
+    states = voxels['state']
+    states[states == FINAL] = SETTLED
     means = yield from grow_changed(forest.arcs, voxels, forest.means, changed, labels)
     return forest_of(voxels, wanted, forest.mask, forest.arcs, means)
+
+
+revise = finished(revise_job)

@@ -25,12 +25,13 @@ from napari_flim.delineation.forest_state import (
     Indices,
     Means,
     Voxels,
+    voxel_type,
 )
 from napari_flim.delineation.ground import Ground, arcs_on, checked_ground
-from napari_flim.delineation.growing import blank_means, grow_changed, index_type
+from napari_flim.delineation.growing import blank_means, grow_changed
 from napari_flim.delineation.neighbours import neighbourhood
 from napari_flim.errors import DelineationError
-from napari_flim.progress import Job, finish
+from napari_flim.progress import Job, finished
 
 Weight = Literal['static', 'node']
 Mean = Literal['root', 'label', 'exponential']
@@ -46,13 +47,8 @@ class Forest:
     ----------
     labels : (\\*S) int32 array
         Label of the seed; 0 where nothing was reached: outside the mask, or without seeds.
-    costs : (\\*S) float32 array
-        Largest weight on the path from the seed, in units of the features; infinite where nothing
-        was reached.
-    roots : (\\*S) int32 array (int64 from 2**31 voxels)
-        Flat index (C order) of the seed; -1 where nothing was reached.
-    predecessors : (\\*S) array like ``roots``
-        Flat index of the voxel before; -1 at seeds and where nothing was reached.
+    voxels : (\\*S) array of `napari_flim.delineation.forest_state.voxel_type`
+        Cost, root and predecessor together, as they grew.
     seeds : (\\*S) int32 array
         The seeds as they were given.
     mask : (\\*S) bool array, optional
@@ -66,22 +62,42 @@ class Forest:
     """
 
     labels: NDArray[np.int32]
-    costs: NDArray[np.float32]
-    roots: Indices
-    predecessors: Indices
+    voxels: Voxels
     seeds: NDArray[np.int32]
     mask: NDArray[np.bool_] | None
     arcs: Arcs
     means: Means
 
     def __post_init__(self) -> None:
-        for array in (self.labels, self.costs, self.roots, self.predecessors, self.seeds):
+        for array in (self.labels, self.voxels, self.seeds, *self.means):
             array.flags.writeable = False
-        for part in self.means:
-            part.flags.writeable = False
+
+    @property
+    def costs(self) -> NDArray[np.float32]:
+        """Largest weight on the path from the seed, in units of the features.
+
+        (\\*S) float32 array, infinite where nothing was reached.
+        """
+        return self.voxels['cost']
+
+    @property
+    def roots(self) -> Indices:
+        """Flat index (C order) of the seed.
+
+        (\\*S) int32 array, int64 above 2**28 voxels; -1 where nothing was reached.
+        """
+        return self.voxels['root']
+
+    @property
+    def predecessors(self) -> Indices:
+        """Flat index of the voxel before.
+
+        (\\*S) array like ``roots``; -1 at seeds and where nothing was reached.
+        """
+        return self.voxels['predecessor']
 
 
-def watershed(
+def watershed_job(
     features: ArrayLike,
     seeds: ArrayLike,
     *,
@@ -89,7 +105,7 @@ def watershed(
     mask: ArrayLike | None = None,
     neighbours: int | None = None,
     spacing: Sequence[float] | None = None,
-) -> Forest:
+) -> Job[Forest]:
     """The IFT watershed: a forest whose arc weights do not depend on the trees.
 
     Falcão, Stolfi and Lotufo, 10.1109/TPAMI.2004.1261076. A seed costs 0; a path costs the largest
@@ -104,8 +120,9 @@ def watershed(
     seeds : (\\*S) int array
         Labels above 0; 0 or less is no seed. Seeds outside the mask are ignored.
     weight : {'static', 'node'}
-        ``'static'``: w(p, q) = ||F(p) - F(q)||. ``'node'``: w(p, q) = G(q), the watershed on a
-        gradient image such as `napari_flim.delineation.gradient.gradient`.
+        ``'static'``: w(p, q) = ||F(p) - F(q)||. ``'node'``: w(p, q) = G(q), the watershed on an
+        image of boundaries: the probabilities of membranes that a network has found, or
+        `napari_flim.delineation.gradient.gradient`.
     mask : (\\*S) bool array, optional
         Voxels that may be reached; all by default.
     neighbours : int, optional
@@ -134,23 +151,6 @@ def watershed(
     >>> forest.costs
     array([[0., 1., 1., 1., 0.]], dtype=float32)
     """
-    return finish(
-        watershed_job(
-            features, seeds, weight=weight, mask=mask, neighbours=neighbours, spacing=spacing
-        )
-    )
-
-
-def watershed_job(
-    features: ArrayLike,
-    seeds: ArrayLike,
-    *,
-    weight: Weight = 'static',
-    mask: ArrayLike | None = None,
-    neighbours: int | None = None,
-    spacing: Sequence[float] | None = None,
-) -> Job[Forest]:
-    """`watershed` as a generator that reports progress and can be closed midway."""
     if weight not in ('static', 'node'):
         raise DelineationError(f"The weight is {weight!r}; choose 'static' or 'node'.")
     ground = checked_ground(features, seeds, mask)
@@ -160,7 +160,10 @@ def watershed_job(
     return _grow(ground, arcs_on(ground, around, np.ones_like(around.lengths), NODE))
 
 
-def dynamic_trees(
+watershed = finished(watershed_job)
+
+
+def dynamic_trees_job(
     features: ArrayLike,
     seeds: ArrayLike,
     *,
@@ -169,7 +172,7 @@ def dynamic_trees(
     mask: ArrayLike | None = None,
     neighbours: int | None = None,
     spacing: Sequence[float] | None = None,
-) -> Forest:
+) -> Job[Forest]:
     """Dynamic trees: a forest whose arc weights compare a voxel with what a tree has taken in.
 
     Bragantini, Martins, Castelo-Fernandez and Falcão, 10.1007/978-3-030-13469-3_52. When p leaves
@@ -216,30 +219,6 @@ def dynamic_trees(
     >>> forest.costs
     array([[0. , 1. , 1.5, 1. , 0. ]], dtype=float32)
     """
-    return finish(
-        dynamic_trees_job(
-            features,
-            seeds,
-            mean=mean,
-            alpha=alpha,
-            mask=mask,
-            neighbours=neighbours,
-            spacing=spacing,
-        )
-    )
-
-
-def dynamic_trees_job(
-    features: ArrayLike,
-    seeds: ArrayLike,
-    *,
-    mean: Mean = 'root',
-    alpha: float = 0.5,
-    mask: ArrayLike | None = None,
-    neighbours: int | None = None,
-    spacing: Sequence[float] | None = None,
-) -> Job[Forest]:
-    """`dynamic_trees` as a generator that reports progress and can be closed midway."""
     if mean not in RULES:
         raise DelineationError(f"The mean is {mean!r}; choose 'root', 'label' or 'exponential'.")
     if not 0 <= alpha <= 1:
@@ -249,20 +228,15 @@ def dynamic_trees_job(
     return _grow(ground, arcs_on(ground, around, around.lengths, RULES[mean], alpha))
 
 
+dynamic_trees = finished(dynamic_trees_job)
+
+
 def _grow(ground: Ground, arcs: Arcs) -> Job[Forest]:
     """The forest of all seeds."""
     size = ground.seeds.size
-    index = index_type(size)
-    states = np.full(size, WAITING, dtype=np.uint8)
+    voxels = np.repeat(np.array([(np.inf, -1, -1, WAITING)], dtype=voxel_type(size)), size)
     if ground.mask is not None:
-        states[~ground.mask.ravel()] = OUTSIDE
-    voxels = Voxels(
-        np.zeros(size, dtype=np.int32),
-        np.full(size, np.inf, dtype=np.float32),
-        np.full(size, -1, dtype=index),
-        np.full(size, -1, dtype=index),
-        states,
-    )
+        voxels['state'][~ground.mask.ravel()] = OUTSIDE
     flat = ground.seeds.ravel()
     planted = np.flatnonzero(flat > 0)
     means = yield from grow_changed(arcs, voxels, blank_means(arcs), planted, flat[planted])
@@ -278,13 +252,6 @@ def forest_of(
 ) -> Forest:
     """What has grown, in the shape of the image."""
     shape = seeds.shape
-    return Forest(
-        voxels.labels.reshape(shape),
-        voxels.costs.reshape(shape),
-        voxels.roots.reshape(shape),
-        voxels.predecessors.reshape(shape),
-        seeds,
-        mask,
-        arcs,
-        means,
-    )
+    # A root of -1 stands for the 0 at the end.
+    labels = np.append(seeds, np.int32(0)).take(voxels['root'])
+    return Forest(labels.reshape(shape), voxels.reshape(shape), seeds, mask, arcs, means)

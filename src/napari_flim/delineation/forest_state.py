@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.integer]
-"""Flat voxel indices: int32, or int64 for images of more than 2**31 voxels."""
+"""Flat voxel indices: int32, or int64 for images of more than 2**28 voxels."""
+
+Voxels = NDArray[np.void]
+"""What is known of every voxel, see `voxel_type`. It lies together, since voxels leave the queue in
+no order of places: most of the time goes to waiting for memory."""
 
 NODE, STATIC, ROOT, LABEL, PATH = range(5)
 """What a neighbour is compared with: zero, the voxel, the mean of its tree, of all trees of its
@@ -22,10 +26,10 @@ WAITING, SETTLED, FRONTIER, FINAL, OUTSIDE = range(5)
 """States of a voxel: in no tree, or in the queue; in a tree before this run; the same, and in the
 queue to win back neighbours; taken from the queue in this run; outside the mask."""
 
-AGE, LEVEL, BUCKET, HEAPED, FAR, FREE, USED, FIRST, LAST, DETACHED = range(10)
-"""What `Queue.counts` holds: entries so far; bits of the cost of the plateau; the bucket that the
-heap has reached; entries in the heap and in buckets; first free record and records in use; ends of
-the plateau; voxels that were taken from their tree, in `Queue.released`."""
+ENTRIES, LEVEL, BUCKET, HEAPED, FIRST, LAST, DETACHED = range(7)
+"""What `Queue.counts` holds: records in use; bits of the cost of the plateau; the bucket that the
+heap has reached; keys in the heap; ends of the plateau; voxels that were taken from their tree, in
+`Queue.released`."""
 
 BUCKET_SHIFT = 17
 """Bits of a float32 cost that costs of one bucket may differ in: 6 bits of its fraction are left,
@@ -63,16 +67,6 @@ class Arcs(NamedTuple):
     alpha: float
 
 
-class Voxels(NamedTuple):
-    """What is known of every voxel: label, cost, root, predecessor and state."""
-
-    labels: NDArray[np.int32]
-    costs: NDArray[np.float32]
-    roots: Indices
-    predecessors: Indices
-    states: NDArray[np.uint8]
-
-
 class Means(NamedTuple):
     """The averages that dynamic arcs compare with; arrays are empty where the rule needs none.
 
@@ -97,49 +91,64 @@ class Means(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Voxels that wait, see `napari_flim.delineation.forest_queue`; all arrays are int64.
+    """Voxels that wait, see `napari_flim.delineation.forest_queue`.
 
     Attributes
     ----------
-    heap : (H, 2) array
-        Key and voxel of the entries that come next. A key is the bits of the cost and, below them,
-        the age of the entry.
-    records : (H, 3) array
-        Key, voxel and next record of the entries in buckets.
-    heads : (2**(31 - BUCKET_SHIFT),) array
+    heap : (R,) int64 array
+        Keys of the entries that come next: the bits of the cost and, below them, the record.
+    records : (R, 3) index array
+        Voxel, bits of its cost and next record of the same bucket, of all entries by age; fewer
+        than 2**32, since a key has no room for more.
+    heads : (2**(31 - BUCKET_SHIFT),) index array
         First record of every bucket, or -1.
-    plateau : (L,) array
+    plateau : (L,) index array
         Voxels whose cost is the one that left the queue last, in the order in which they entered.
-    counts : (10,) array
-    released : (N,) array
+    counts : (7,) int64 array
+    released : (N,) index array
         Room to list voxels that lose their tree.
     """
 
     heap: NDArray[np.int64]
-    records: NDArray[np.int64]
-    heads: NDArray[np.int64]
-    plateau: NDArray[np.int64]
+    records: Indices
+    heads: Indices
+    plateau: Indices
     counts: NDArray[np.int64]
-    released: NDArray[np.int64]
+    released: Indices
 
 
-def empty_queue(room: int, releases: int) -> Queue:
+def voxel_type(size: int) -> np.dtype[np.void]:
+    """The type of one voxel of an image: cost, root, predecessor and state.
+
+    Roots and predecessors are flat indices: int32 as long as several entries of the queue for each
+    voxel can be counted in it too.
+
+    Examples
+    --------
+    >>> voxel_type(512 * 512).itemsize, voxel_type(2**28 + 1).itemsize
+    (16, 32)
+    """
+    index = np.int32 if size <= 2**28 else np.int64
+    fields = [('cost', np.float32), ('root', index), ('predecessor', index), ('state', np.uint8)]
+    return np.dtype(fields, align=True)
+
+
+def empty_queue(room: int, voxels: Voxels) -> Queue:
     """A queue with room for some entries; it grows by itself.
 
     Parameters
     ----------
     room : int
         Entries to make room for.
-    releases : int
-        Voxels that may lose their tree.
+    voxels : Voxels
+        Those that may enter.
     """
-    counts = np.zeros(10, dtype=np.int64)
-    counts[FREE] = -1
+    index = voxels.dtype['root']
     return Queue(
-        np.empty((room, 2), dtype=np.int64),
-        np.empty((room, 3), dtype=np.int64),
-        np.full(1 << (31 - BUCKET_SHIFT), -1, dtype=np.int64),
         np.empty(room, dtype=np.int64),
-        counts,
-        np.empty(releases, dtype=np.int64),
+        np.empty((room, 3), dtype=index),
+        np.full(1 << (31 - BUCKET_SHIFT), -1, dtype=index),
+        np.empty(room, dtype=index),
+        np.zeros(7, dtype=np.int64),
+        np.empty(len(voxels), dtype=index),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from napari_flim.delineation.forest_state import (
     Means,
     Voxels,
     empty_queue,
+    voxel_type,
 )
 from napari_flim.progress import Job, Progress
 
@@ -22,23 +21,12 @@ POPS_PER_STEP = 200_000
 """Voxels between two reports of progress: some hundredths of a second."""
 
 
-def index_type(size: int) -> np.dtype[Any]:
-    """The type of flat indices of an image: int32 as long as they fit.
-
-    Examples
-    --------
-    >>> index_type(512 * 512), index_type(2**31 + 1)
-    (dtype('int32'), dtype('int64'))
-    """
-    return np.dtype(np.int32 if size <= 2**31 else np.int64)
-
-
 def blank_means(arcs: Arcs) -> Means:
     """Means of no tree."""
     size, channels = arcs.values.shape
     return Means(
         np.zeros(size if arcs.rule in (ROOT, LABEL) else 0, dtype=np.int32),
-        np.empty(0, dtype=index_type(size)),
+        np.empty(0, dtype=voxel_type(size)['root']),
         np.empty((0, channels)),
         np.empty(0, dtype=np.int64),
         np.zeros((size if arcs.rule == PATH else 0, channels), dtype=np.float32),
@@ -67,14 +55,14 @@ def grow_changed(
     Means
         The means of the grown forest.
     """
-    yield Progress('preparing to grow trees', 0, len(voxels.labels))
+    yield Progress('preparing to grow trees', 0, len(voxels))
     # Imported here, since it takes a while and only growing needs it.
     from napari_flim.delineation.growth import grow
     from napari_flim.delineation.replanting import replant
 
     means, rows = _with_rows(arcs, means, changed, labels)
-    size = len(voxels.labels)
-    queue = empty_queue(1024 + 2 * len(changed), size)
+    size = len(voxels)
+    queue = empty_queue(1024 + 2 * len(changed), voxels)
     queue = replant(arcs, voxels, means, queue, changed, labels, rows)
     done = 0
     while True:

@@ -12,17 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.delineation.forest_queue import (
+    bare,
     compiled,
     has_room,
+    inlined,
     open_bucket,
     pop,
     push,
     with_room,
 )
 from napari_flim.delineation.forest_state import (
+    BUCKET,
     DETACHED,
+    ENTRIES,
     FINAL,
+    FIRST,
     FRONTIER,
+    HEAPED,
+    LAST,
+    LEVEL,
     NODE,
     OUTSIDE,
     PATH,
@@ -52,10 +60,11 @@ def grow(arcs: Arcs, voxels: Voxels, means: Means, queue: Queue, budget: int) ->
         Voxels taken; fewer than the budget when nobody waits any more.
     """
     neighbours = len(arcs.jumps)
+    reference = np.zeros(arcs.values.shape[1])
     popped = 0
     while popped < budget:
         queue = with_room(queue, neighbours)
-        taken = _take(arcs, voxels, means, queue, budget - popped)
+        taken = _take(arcs, voxels, means, queue, reference, budget - popped)
         popped += taken
         detached = queue.counts[DETACHED]
         if detached > 0:
@@ -69,65 +78,94 @@ def grow(arcs: Arcs, voxels: Voxels, means: Means, queue: Queue, budget: int) ->
     return queue, popped
 
 
-@compiled
-def _take(arcs: Arcs, voxels: Voxels, means: Means, queue: Queue, budget: int) -> int:
-    """Take voxels until none is left, the budget is spent, room is short or voxels are detached."""
+@bare
+def _take(
+    arcs: Arcs,
+    voxels: Voxels,
+    means: Means,
+    queue: Queue,
+    reference: NDArray[np.float64],
+    budget: int,
+) -> int:
+    """Take voxels until none is left, the budget is spent, room is short or voxels are detached.
+
+    ``reference`` is room for the features with which a voxel compares its neighbours.
+    """
     values, jumps, factors = arcs.values, arcs.jumps, arcs.factors
     shape, reach, steps, rule = arcs.shape, arcs.reach, arcs.steps, arcs.rule
-    labels, costs, states = voxels.labels, voxels.costs, voxels.states
-    roots, predecessors = voxels.roots, voxels.predecessors
     numbers, sums, sizes, paths = means.numbers, means.sums, means.sizes, means.paths
     heap, records, heads, plateau = queue.heap, queue.records, queue.heads, queue.plateau
     counts, released = queue.counts, queue.released
-    reference = np.zeros(values.shape[1])
+    entries, level, bucket = counts[ENTRIES], counts[LEVEL], counts[BUCKET]
+    heaped, first, last = counts[HEAPED], counts[FIRST], counts[LAST]
     dynamic = rule >= ROOT
     # A voxel that has joined a mean in this run stays there, so that every run comes to an end.
     closed = FINAL if dynamic else OUTSIDE
-    for popped in range(budget):
-        if counts[DETACHED] > 0 or not has_room(heap, plateau, counts, jumps.size):
-            return popped
-        voxel = pop(heap, plateau, counts, costs)
+    popped = detached = 0
+    while popped < budget and detached == 0:
+        if not has_room(records, plateau, entries, last, jumps.size):
+            break
+        voxel, level, heaped, first, last = pop(
+            heap, records, plateau, voxels, level, heaped, first, last
+        )
         if voxel < 0:
-            if not open_bucket(heap, records, heads, counts, costs):
-                return popped
-            voxel = pop(heap, plateau, counts, costs)
-        cost, root = costs[voxel], roots[voxel]
-        joins = states[voxel] == WAITING
+            bucket, heaped = open_bucket(heap, records, heads, voxels, bucket)
+            if heaped == 0:
+                break
+            continue
+        popped += 1
+        here = voxels[voxel]
+        cost, root = here.cost, here.root
+        joins = here.state == WAITING
         if rule == STATIC:
             _compare_with_own(values, voxel, reference)
         elif rule == PATH:
-            before = predecessors[voxel]
-            follow_path(values, paths, voxel, before, arcs.alpha, joins, reference)
+            follow_path(values, paths, voxel, here.predecessor, arcs.alpha, joins, reference)
         elif rule != NODE:
             join_tree(values, sums, sizes, voxel, numbers[root], joins, reference)
-        states[voxel] = SETTLED if states[voxel] == FRONTIER else FINAL
+        here.state = SETTLED if here.state == FRONTIER else FINAL
         inside = is_inside(shape, reach, voxel)
         for k in range(jumps.size):
             if not inside and not exists(shape, steps, voxel, k):
                 continue
             other = voxel + jumps[k]
-            orphan = not dynamic and predecessors[other] == voxel and roots[other] != root
-            if (costs[other] <= cost and not orphan) or states[other] >= closed:
+            there = voxels[other]
+            orphan = not dynamic and there.predecessor == voxel and there.root != root
+            if (there.cost <= cost and not orphan) or there.state >= closed:
                 continue
             weight = np.float32(_distance(values, reference, other) * factors[k])
             offer = max(cost, weight)
-            if offer >= costs[other] and not orphan:
+            if offer >= there.cost and not orphan:
                 continue
-            if dynamic and states[other] != WAITING:
+            if dynamic and there.state != WAITING:
                 if numbers.size > 0:
-                    leave_tree(values, sums, sizes, other, numbers[roots[other]])
-                released[counts[DETACHED]] = other
-                counts[DETACHED] += 1
-            costs[other] = offer
-            labels[other] = labels[voxel]
-            roots[other] = root
-            predecessors[other] = voxel
-            states[other] = WAITING
-            push(heap, records, heads, plateau, counts, other, offer)
-    return budget
+                    leave_tree(values, sums, sizes, other, numbers[there.root])
+                released[detached] = other
+                detached += 1
+            there.cost = offer
+            there.root = root
+            there.predecessor = voxel
+            there.state = WAITING
+            entries, heaped, last = push(
+                heap,
+                records,
+                heads,
+                plateau,
+                entries,
+                level,
+                bucket,
+                heaped,
+                last,
+                other,
+                offer,
+            )
+    counts[ENTRIES], counts[LEVEL], counts[BUCKET] = entries, level, bucket
+    counts[HEAPED], counts[FIRST], counts[LAST] = heaped, first, last
+    counts[DETACHED] = detached
+    return popped
 
 
-@compiled
+@inlined
 def _compare_with_own(
     values: NDArray[np.float32], voxel: int, reference: NDArray[np.float64]
 ) -> None:
@@ -135,7 +173,7 @@ def _compare_with_own(
         reference[c] = values[voxel, c]
 
 
-@compiled
+@inlined
 def _distance(values: NDArray[np.float32], reference: NDArray[np.float64], other: int) -> float:
     total = 0.0
     for c in range(reference.size):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.delineation.forest_queue import compiled, push, with_room
+from napari_flim.delineation.forest_queue import bare, compiled, enqueue, with_room
 from napari_flim.delineation.forest_state import (
     FINAL,
     FRONTIER,
@@ -25,20 +25,19 @@ from napari_flim.delineation.tree_means import leave_tree
 from napari_flim.delineation.voxel_grid import exists, is_inside
 
 
-@compiled
+@bare
 def free(arcs: Arcs, voxels: Voxels, means: Means, voxel: int) -> None:
     """Take a voxel from its tree."""
-    if means.numbers.size > 0 and voxels.states[voxel] != WAITING:
-        tree = means.numbers[voxels.roots[voxel]]
+    if means.numbers.size > 0 and voxels[voxel].state != WAITING:
+        tree = means.numbers[voxels[voxel].root]
         leave_tree(arcs.values, means.sums, means.sizes, voxel, tree)
-    voxels.costs[voxel] = np.inf
-    voxels.labels[voxel] = 0
-    voxels.roots[voxel] = -1
-    voxels.predecessors[voxel] = -1
-    voxels.states[voxel] = WAITING
+    voxels[voxel].cost = np.inf
+    voxels[voxel].root = -1
+    voxels[voxel].predecessor = -1
+    voxels[voxel].state = WAITING
 
 
-@compiled
+@bare
 def release_below(
     arcs: Arcs, voxels: Voxels, means: Means, queue: Queue, first: int, last: int
 ) -> int:
@@ -59,7 +58,7 @@ def release_below(
         Length of the list.
     """
     shape, reach, steps, jumps = arcs.shape, arcs.reach, arcs.steps, arcs.jumps
-    predecessors, released = voxels.predecessors, queue.released
+    released = queue.released
     place = first
     while place < last:
         voxel = released[place]
@@ -69,14 +68,14 @@ def release_below(
             if not inside and not exists(shape, steps, voxel, k):
                 continue
             other = voxel + jumps[k]
-            if predecessors[other] == voxel:
+            if voxels[other].predecessor == voxel:
                 free(arcs, voxels, means, other)
                 released[last] = other
                 last += 1
     return last
 
 
-@compiled
+@bare
 def ask_around(arcs: Arcs, voxels: Voxels, queue: Queue, first: int, last: int) -> None:
     """Let the trees beside freed voxels make their offers; there must be room in the queue."""
     shape, reach, steps, jumps = arcs.shape, arcs.reach, arcs.steps, arcs.jumps
@@ -87,24 +86,11 @@ def ask_around(arcs: Arcs, voxels: Voxels, queue: Queue, first: int, last: int) 
             if not inside and not exists(shape, steps, voxel, k):
                 continue
             other = voxel + jumps[k]
-            if voxels.states[other] == SETTLED:
-                voxels.states[other] = FRONTIER
-                _push(voxels, queue, other)
-            elif voxels.states[other] == FINAL:
-                _push(voxels, queue, other)
-
-
-@compiled
-def _push(voxels: Voxels, queue: Queue, voxel: int) -> None:
-    push(
-        queue.heap,
-        queue.records,
-        queue.heads,
-        queue.plateau,
-        queue.counts,
-        voxel,
-        voxels.costs[voxel],
-    )
+            if voxels[other].state == SETTLED:
+                voxels[other].state = FRONTIER
+                enqueue(queue, other, voxels[other].cost)
+            elif voxels[other].state == FINAL:
+                enqueue(queue, other, voxels[other].cost)
 
 
 @compiled
@@ -134,27 +120,26 @@ def replant(
     first = last = int(np.int64(0))
     for place in range(changed.size):
         seed = changed[place]
-        if voxels.roots[seed] == seed:
+        if voxels[seed].root == seed:
             free(arcs, voxels, means, seed)
             queue.released[last] = seed
             last = release_below(arcs, voxels, means, queue, last, last + 1)
     queue = with_room(queue, changed.size)
     for place in range(changed.size):
         seed = changed[place]
-        if labels[place] == 0 or voxels.states[seed] == OUTSIDE:
+        if labels[place] == 0 or voxels[seed].state == OUTSIDE:
             continue
-        if arcs.rule >= ROOT and voxels.states[seed] == SETTLED:
+        if arcs.rule >= ROOT and voxels[seed].state == SETTLED:
             free(arcs, voxels, means, seed)
             queue.released[last] = seed
             last = release_below(arcs, voxels, means, queue, last, last + 1)
-        voxels.costs[seed] = 0
-        voxels.labels[seed] = labels[place]
-        voxels.roots[seed] = seed
-        voxels.predecessors[seed] = -1
-        voxels.states[seed] = WAITING
+        voxels[seed].cost = 0
+        voxels[seed].root = seed
+        voxels[seed].predecessor = -1
+        voxels[seed].state = WAITING
         if means.numbers.size > 0:
             means.numbers[seed] = numbers[place]
-        _push(voxels, queue, seed)
+        enqueue(queue, seed, voxels[seed].cost)
     queue = with_room(queue, arcs.jumps.size * last)
     ask_around(arcs, voxels, queue, first, last)
     return queue

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.delineation.forest_queue import compiled
+from napari_flim.delineation.forest_queue import bare, inlined
 
 
-@compiled
+@inlined
 def join_tree(
     values: NDArray[np.float32],
     sums: NDArray[np.float64],
@@ -30,7 +30,7 @@ def join_tree(
         reference[c] = sums[tree, c] / sizes[tree]
 
 
-@compiled
+@inlined
 def follow_path(
     values: NDArray[np.float32],
     paths: NDArray[np.float32],
@@ -49,7 +49,7 @@ def follow_path(
         reference[c] = paths[voxel, c]
 
 
-@compiled
+@bare
 def leave_tree(
     values: NDArray[np.float32],
     sums: NDArray[np.float64],

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.delineation.forest_queue import compiled
+from napari_flim.delineation.forest_queue import bare
 
 
-@compiled
+@bare
 def is_inside(shape: NDArray[np.int64], reach: NDArray[np.int64], voxel: int) -> bool:
     """Whether all neighbours of a voxel exist."""
     row = voxel // shape[2]
@@ -25,7 +25,7 @@ def is_inside(shape: NDArray[np.int64], reach: NDArray[np.int64], voxel: int) ->
     )
 
 
-@compiled
+@bare
 def exists(shape: NDArray[np.int64], steps: NDArray[np.int64], voxel: int, k: int) -> bool:
     """Whether a voxel has the neighbour of arc k within the image."""
     row = voxel // shape[2]

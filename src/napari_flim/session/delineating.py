@@ -244,7 +244,7 @@ def _recent(forests: list[Forest]) -> tuple[Forest, ...]:
     """The latest forests, as many as are worth their memory."""
     taken = 0
     for place, forest in enumerate(reversed(forests)):
-        arrays = (forest.labels, forest.costs, forest.roots, forest.predecessors, forest.seeds)
+        arrays = (forest.labels, forest.voxels, forest.seeds)
         taken += sum(array.nbytes for array in (*arrays, *forest.means))
         if place and (taken > FOREST_BYTES or place == MOST_FORESTS):
             return tuple(forests[-place:])
