@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_flim.errors import FileError
-from napari_flim.io.atomic import write_atomically
+from napari_flim.io.atomic import replace_folder, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -64,3 +64,32 @@ def test_a_symbolic_link_stays_a_link(tmp_path: Path) -> None:
     write_atomically(link, lambda p: p.write_text('new'))
     assert link.is_symlink()
     assert target.read_text() == 'new'
+
+
+def zarr_folder(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / 'zarr.json').write_text(text)
+    return path
+
+
+def test_a_zarr_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    older = zarr_folder(tmp_path / 'a.zarr', 'older')
+    replace_folder(zarr_folder(tmp_path / 'new', 'newer'), older)
+    assert (older / 'zarr.json').read_text() == 'newer'
+    assert list(tmp_path.iterdir()) == [older]
+
+
+def test_the_older_folder_comes_back_if_the_new_one_cannot_be_renamed(tmp_path: Path) -> None:
+    older = zarr_folder(tmp_path / 'a.zarr', 'older')
+    with pytest.raises(FileError, match=r'a\.zarr cannot be written'):
+        replace_folder(tmp_path / 'absent', older)
+    assert (older / 'zarr.json').read_text() == 'older'
+
+
+@pytest.mark.parametrize('kind', ['file', 'folder'])
+def test_what_is_no_zarr_is_not_replaced_by_one(tmp_path: Path, kind: str) -> None:
+    mine = tmp_path / 'mine'
+    mine.write_text('precious') if kind == 'file' else mine.mkdir()
+    with pytest.raises(FileError, match='not a zarr folder'):
+        replace_folder(zarr_folder(tmp_path / 'new', 'newer'), mine)
+    assert mine.exists()

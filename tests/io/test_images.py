@@ -302,10 +302,20 @@ def test_a_stem_is_exact(name: str, expected: str) -> None:
     assert stem(Path('folder.x') / name) == expected
 
 
-def test_an_image_that_does_not_fit_in_memory_is_not_called_damaged(tmp_path) -> None:
+def test_a_lack_of_memory_is_not_called_damage(monkeypatch, tmp_path: Path) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise MemoryError('Unable to allocate 1 PiB')
+
+    np.save(tmp_path / 'a.npy', values(4, 5))
+    monkeypatch.setattr(np.lib.format, 'read_array', full)
+    with pytest.raises(FileError, match='needs more memory than there is'):
+        read_images(tmp_path / 'a.npy')
+
+
+def test_an_array_that_announces_more_than_it_holds_is_truncated(tmp_path: Path) -> None:
     path = tmp_path / 'huge.npy'
     with path.open('wb') as file:
         header = {'descr': '|u1', 'fortran_order': False, 'shape': (2**25, 2**25)}
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(FileError, match='needs more memory than there is'):
+    with pytest.raises(FileError, match='truncated'):
         read_images(path)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.batch.outputs import Outputs, result_paths
+from napari_flim.batch.result_files import write_objects
 from napari_flim.cli.console import run_job, say, usage
 from napari_flim.cli.delineation_options import DelineationOptions
-from napari_flim.cli.results import write_objects
 from napari_flim.delineation.delineate import delineate
 from napari_flim.delineation.delineation_settings import DEFAULT_DELINEATION
 from napari_flim.delineation.inputs import FIRST_OBJECT
@@ -40,7 +41,7 @@ def run(
         for file in (saliency_file, image_file, markers_file):
             if file is not None and not file.is_file():
                 raise FileError(f'The file {file} does not exist; check the path.')
-    image = read_image(image_file, axes)
+    image = read_image(image_file, axes).in_memory()
     maps = _saliency_of(saliency_file, image)
     markers = None if markers_file is None else _markers_of(markers_file, image)
     features = input_features(transform.resolved([image], fixed=fixed), image)
@@ -55,7 +56,8 @@ def run(
     )
     objects = run_job(job, 'delineating')
     make_folder(out)
-    write_objects(out, stem(image_file), objects, image, maps, table=table)
+    paths = result_paths(out, stem(image_file), Outputs(table=table))
+    write_objects(paths, objects, image, maps)
     count = len(objects.classes)
     say(f'{image_file.name} is read as {image.describe()}')
     say(f'{image_file.name}: {count} object{"s" * (count != 1)}, written to {out}.')
@@ -63,7 +65,7 @@ def run(
 
 def _saliency_of(file: Path, image: Image) -> NDArray[np.float32]:
     """One map for each class, (L, \\*S) in [0, 1]; bytes are parts of 255."""
-    maps = read_image(file).data
+    maps = read_image(file).in_memory().data
     if image.ndim == 2 and maps.ndim == 4 and maps.shape[0] == 1:
         # A file that names no axes may hold its classes where a volume has z.
         maps = maps[0]

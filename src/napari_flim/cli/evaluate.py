@@ -87,7 +87,7 @@ def _compare(name: str, truth: Path, prediction: Path, folder: Path) -> Scores:
         if saliency_file.stat().st_mtime < prediction.stat().st_mtime - 1:
             say(f'{saliency_file.name} is older than {prediction.name} and is not used.')
             return evaluate(read_labels(prediction) > 0, read_labels(truth) > 0)
-        data = read_image(saliency_file).data
+        data = read_image(saliency_file).in_memory().data
         saliency = data.max(axis=0)
         if saliency.dtype.kind == 'f':
             saliency = np.clip(saliency, 0, 1)

@@ -57,7 +57,7 @@ class Image:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.data.shape[0]
+        return int(self.data.shape[0])
 
     @property
     def lazy(self) -> bool:
@@ -150,7 +150,8 @@ def guess_axes(shape: Sequence[int], dtype: Any) -> str:
     if spatial not in (2, 3):
         raise ImageError(
             f'An array of shape {tuple(shape)} has axes that cannot be guessed; '
-            'name them, for example axes="CZYX" (T stack, C channels, Z Y X space, S RGB samples).'
+            'name them, for example axes="CZYX", or --axes CZYX on the command line (T stack, '
+            'C channels, Z Y X space, S RGB samples).'
         )
     return SPATIAL[-spatial:] + 'S' * coloured
 

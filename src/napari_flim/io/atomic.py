@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from napari_flim.errors import FileError
+
+ZARR_FILES = ('zarr.json', '.zgroup', '.zarray')
+"""Files by one of which a folder is a zarr array or group."""
 
 
 def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
@@ -47,18 +51,52 @@ def write_atomically(path: Path | str, write: Callable[[Path], object]) -> None:
         with temporary.open('r+b') as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-    except FileNotFoundError as error:
-        raise FileError(
-            f'{path} cannot be written: the folder {target.parent} does not exist. Create it first.'
-        ) from error
     except OSError as error:
-        raise FileError(
-            f'{path} cannot be written: {error.strerror or error}. '
-            'Choose another place or make room there.'
-        ) from error
+        raise not_written(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def replace_folder(written: Path, path: Path | str) -> None:
+    """Give a zarr folder its name in one step; an older zarr folder of that name is removed.
+
+    Raises
+    ------
+    FileError
+        When something else has that name, or the folder cannot be renamed.
+    """
+    target = Path(path).resolve()
+    older = target.with_name(f'.{secrets.token_hex(4)}.{target.name}')
+    zarr = any((target / name).is_file() for name in ZARR_FILES)
+    if target.exists() and not zarr:
+        raise FileError(
+            f'{path} exists and is not a zarr folder, so it is not replaced; choose another name.'
+        )
+    try:
+        if zarr:
+            target.rename(older)
+        written.rename(target)
+    except OSError as error:
+        if older.exists() and not target.exists():
+            older.rename(target)
+        raise not_written(path, error) from error
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def not_written(path: Path | str, error: OSError) -> FileError:
+    """One line on a file that could not be written."""
+    if isinstance(error, FileError):
+        return error
+    target = Path(path).resolve()
+    if isinstance(error, FileNotFoundError) and not target.parent.is_dir():
+        return FileError(
+            f'{path} cannot be written: the folder {target.parent} does not exist. Create it first.'
+        )
+    return FileError(
+        f'{path} cannot be written: {error.strerror or error}. '
+        'Choose another place or make room there.'
+    )
 
 
 def make_folder(path: Path) -> None:

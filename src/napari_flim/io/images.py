@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import math
 import re
-import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_flim.engine.image import SPATIAL, Image, guess_axes, read_stack
-from napari_flim.errors import FileError, FlimWarning, ImageError
+from napari_flim.errors import FileError, ImageError
+from napari_flim.io.content import Content, OnDisk, unreadable
+from napari_flim.io.dicom import read_dicom
+from napari_flim.io.dicom_slices import DICOMS, is_dicom
 from napari_flim.io.lids_images import read_scn
-from napari_flim.io.tiff import Content, read_tiff
+from napari_flim.io.nifti import NIFTIS, read_nifti
+from napari_flim.io.npy import read_npy
+from napari_flim.io.ome_zarr import is_zarr, read_zarr
+from napari_flim.io.pictures import read_picture
+from napari_flim.io.tiff import read_tiff
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.bmp')
 TIFFS = ('.tif', '.tiff')
-NIFTIS = ('.nii', '.nii.gz')
 SCNS = ('.scn', '.scn.gz', '.zscn')
-SUFFIXES = (*PICTURES, *TIFFS, *NIFTIS, *SCNS, '.npy')
-COMPOUND = ('.nii.gz', '.scn.gz', '.ome.tif', '.ome.tiff')
+SUFFIXES = (*PICTURES, *TIFFS, *NIFTIS, *SCNS, *DICOMS, '.npy')
+"""Endings of files that are read."""
+KINDS = ', '.join(SUFFIXES) + ', a .zarr folder, or a folder with the slices of one DICOM series'
+ZARR = '.zarr'
+COMPOUND = ('.nii.gz', '.scn.gz', '.ome.tif', '.ome.tiff', '.ome.zarr')
 
 
 def stem(path: Path | str) -> str:
     """Name of a file without its ending; `.nii.gz` and `.ome.tif` count as one ending.
+
+    The name of a folder with a DICOM series has none.
 
     Examples
     --------
@@ -36,7 +46,8 @@ def stem(path: Path | str) -> str:
     for ending in COMPOUND:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
-    return Path(name).stem
+    series = Path(path).is_dir() and not name.lower().endswith('.zarr')
+    return name if series else Path(name).stem
 
 
 def list_images(inputs: Sequence[Path | str]) -> list[Path]:
@@ -45,8 +56,9 @@ def list_images(inputs: Sequence[Path | str]) -> list[Path]:
     Parameters
     ----------
     inputs : sequence of path
-        A file stands for itself; a folder for the images directly in it, sorted as people count
-        (2 before 10).
+        A file stands for itself, and so does a folder that is one image: a zarr, or the slices of
+        a DICOM series. Any other folder stands for the images directly in it, sorted as people
+        count (2 before 10).
 
     Raises
     ------
@@ -56,7 +68,7 @@ def list_images(inputs: Sequence[Path | str]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, inputs):
-        if path.is_dir():
+        if path.is_dir() and not is_zarr(path):
             found.extend(_images_in(path))
         else:
             _suffix(path)
@@ -75,13 +87,16 @@ def list_images(inputs: Sequence[Path | str]) -> list[Path]:
 def read_images(path: Path | str, axes: str | None = None, *, indices: bool = False) -> list[Image]:
     """Images in a file; a stack gives several.
 
-    TIFF and OME-TIFF metadata name the axes; where they do not, `guess_axes` decides. NIfTI is
-    read in stored voxel order, as (z, y, x), without reorientation. Values keep their dtype.
+    Metadata name the axes; where they do not, `guess_axes` decides. NIfTI is read in stored voxel
+    order, as (z, y, x), without reorientation; axes of length 1 before y count only where axes
+    are named here. Values keep their dtype. Zarr, and any file with more voxels than
+    `napari_flim.io.content.LARGE` bytes except pictures and .scn, gives lazy images.
 
     Parameters
     ----------
     path : path
-        png, jpg, bmp, tif, npy, nii, nii.gz or scn.
+        png, jpg, bmp, tif, npy, nii, nii.gz, dcm or scn; a zarr folder; a folder with a DICOM
+        series.
     axes : str, optional
         One letter for each axis of the file, of T, C, Z, Y, X, S; overrides everything else.
     indices : bool
@@ -90,8 +105,8 @@ def read_images(path: Path | str, axes: str | None = None, *, indices: bool = Fa
     Returns
     -------
     list of Image
-        Voxel size from OME (in micrometres), ImageJ or NIfTI metadata; 1 where nothing is stated.
-        The resolution tag of a plain TIFF is about printing and is not used.
+        Voxel size from OME (in micrometres), ImageJ, OME-Zarr, NIfTI or DICOM metadata; 1 where
+        nothing is stated. The resolution tag of a plain TIFF is about printing and is not used.
 
     Raises
     ------
@@ -102,16 +117,17 @@ def read_images(path: Path | str, axes: str | None = None, *, indices: bool = Fa
     """
     path = Path(path)
     suffix = _suffix(path)
-    if not path.stat().st_size:
+    if path.is_file() and not path.stat().st_size:
         raise FileError(f'{path} is empty (0 bytes); get the file again.')
     if suffix in SCNS and axes is None:
         return [read_scn(path)]
-    content = _read(path, suffix, indices=indices)
-    array = content.array.astype(content.array.dtype.newbyteorder('='), copy=False)
     try:
-        axes = axes or content.axes or guess_axes(array.shape, array.dtype)
-        spacing = [content.spacing.get(a, 1.0) for a in SPATIAL if a in axes.upper()]
-        return read_stack(array, axes, spacing, path.name)
+        content = _read(path, suffix, indices=indices)
+    except Exception as error:
+        # Image libraries raise nearly anything on damaged files.
+        raise unreadable(path, error) from error
+    try:
+        return _images(path, content, axes)
     except ImageError as error:
         raise ImageError(f'{path}: {error}') from error
 
@@ -133,101 +149,77 @@ def read_image(path: Path | str, axes: str | None = None, *, indices: bool = Fal
     return images[0]
 
 
+def _images(path: Path, content: Content, given: str | None) -> list[Image]:
+    array = content.array
+    axes = given or content.axes or guess_axes(array.shape, array.dtype)
+    native = array.dtype.newbyteorder('=')
+    voxels: Any = array.lazy(axes) if isinstance(array, OnDisk) else array
+    voxels = voxels.astype(native, copy=False)
+    named = given is None and content.axes is not None
+    if named and is_zarr(path) and 'Z' in axes and voxels.shape[axes.index('Z')] == 1:
+        # Most writers of OME-Zarr give five axes to any image.
+        voxels, axes = np.squeeze(voxels, axes.index('Z')), axes.replace('Z', '')
+    letters = [letter for letter in SPATIAL if letter in axes.upper()]
+    spacing = [content.spacing.get(letter, 1.0) for letter in letters]
+    origin = tuple(content.origin.get(letter, 0.0) for letter in letters)
+    placement = replace(content.placement, origin=origin if any(origin) else ())
+    if given is not None and given.upper() != content.axes:
+        placement = replace(placement, affine=None, qform=None)
+    return read_stack(voxels, axes, spacing, path.name, placement)
+
+
+def _read(path: Path, suffix: str, *, indices: bool) -> Content:
+    if suffix == ZARR:
+        return read_zarr(path)
+    if suffix in PICTURES:
+        return read_picture(path, indices=indices)
+    if suffix in TIFFS:
+        return read_tiff(path)
+    if suffix in NIFTIS:
+        return read_nifti(path)
+    if suffix in DICOMS:
+        return read_dicom(path)
+    if suffix in SCNS:
+        return Content(read_scn(path).data[0])
+    return read_npy(path)
+
+
 def _images_in(folder: Path) -> list[Path]:
-    images = [
-        p
-        for p in folder.iterdir()
-        if p.is_file() and p.name.lower().endswith(SUFFIXES) and not p.name.startswith('.')
-    ]
-    if not images:
-        raise FileError(f'The folder {folder} holds no image; supported: {", ".join(SUFFIXES)}.')
-    return sorted(images, key=_natural)
+    visible = [path for path in folder.iterdir() if not path.name.startswith('.')]
+    images = [p for p in visible if p.is_file() and p.name.lower().endswith(SUFFIXES)]
+    slices = [p for p in visible if p.is_file() and is_dicom(p)]
+    others = [p for p in images if p not in slices] + [p for p in visible if is_zarr(p)]
+    if slices and others:
+        raise FileError(
+            f'{folder} holds DICOM files and other images, such as {slices[0].name} and '
+            f'{others[0].name}; keep the slices of a series in a folder of their own.'
+        )
+    if slices:
+        return [folder]
+    if not others:
+        raise FileError(f'The folder {folder} holds no image; supported: {KINDS}.')
+    return sorted(others, key=natural)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Key to sort paths by, as people count: 2 before 10."""
     parts = re.split(r'(\d+)', path.name)
     return [(int(part), '') if part.isdigit() else (-1, part.lower()) for part in parts]
 
 
 def _suffix(path: Path) -> str:
+    """The ending of a file; for folders that are one image, the kind it stands for."""
     if not path.exists():
         raise FileError(f'{path} does not exist; check the path.')
+    if is_zarr(path):
+        return ZARR
     if path.is_dir():
-        raise FileError(f'{path} is a folder; expected an image file.')
+        if any(is_dicom(p) for p in path.iterdir() if p.is_file()):
+            return DICOMS[0]
+        raise FileError(f'{path} is a folder; expected an image file, a zarr or a DICOM series.')
+    if is_dicom(path):
+        return DICOMS[0]
     endings = [ending for ending in SUFFIXES if path.name.lower().endswith(ending)]
     if not endings:
-        raise FileError(
-            f'{path} is not of a supported kind; convert it to one of {", ".join(SUFFIXES)}.'
-        )
+        raise FileError(f'{path} is not of a supported kind; convert it to one of {KINDS}.')
     return max(endings, key=len)
-
-
-def _read(path: Path, suffix: str, *, indices: bool) -> Content:
-    try:
-        if suffix in PICTURES:
-            return _read_picture(path, indices=indices)
-        if suffix in TIFFS:
-            return read_tiff(path)
-        if suffix in NIFTIS:
-            return _read_nifti(path)
-        if suffix in SCNS:
-            return Content(read_scn(path).data[0])
-        with path.open('rb') as file:
-            return Content(np.lib.format.read_array(file, allow_pickle=False))
-    except FileError:
-        raise
-    except MemoryError as error:
-        raise FileError(
-            f'{path} needs more memory than there is ({error}); crop the image, or get the file '
-            'again if it is not that large.'
-        ) from error
-    except Exception as error:
-        # Image libraries raise nearly anything on damaged files.
-        reason = ' '.join(str(error).split())[:160].rstrip('.') or type(error).__name__
-        raise FileError(
-            f'{path} cannot be read: {reason}. The file may be truncated, damaged, '
-            'or of another kind than its ending says; open it elsewhere or save it again.'
-        ) from error
-
-
-def _read_picture(path: Path, *, indices: bool) -> Content:
-    import imageio.v3 as imageio
-
-    with imageio.imopen(path, 'r', plugin='pillow') as opened:
-        file: Any = opened
-        mode = file.metadata(index=0, exclude_applied=False)['mode']
-        if mode == 'P':
-            array = file.read(index=0, mode='P' if indices else 'RGB')
-        elif mode in ('CMYK', 'YCbCr', 'LAB', 'HSV'):
-            array = file.read(index=0, mode='RGB')
-        else:
-            array = file.read(index=0)
-    if _is_deep_colour_png(path):
-        warnings.warn(
-            f'{path} holds 16-bit colours, of which 8 bits are read; save it as TIFF to keep all.',
-            FlimWarning,
-            stacklevel=4,
-        )
-    if array.ndim == 3 and array.shape[-1] == 2:
-        warnings.warn(f'{path} has an alpha channel; it is not used.', FlimWarning, stacklevel=4)
-        array = array[..., 0]
-    return Content(array, 'YX' if array.ndim == 2 else 'YXS')
-
-
-def _is_deep_colour_png(path: Path) -> bool:
-    """Whether a file is a 16-bit RGB or RGBA PNG (bit depth and colour type in bytes 24, 25)."""
-    with path.open('rb') as file:
-        header = file.read(26)
-    return header[:8] == b'\x89PNG\r\n\x1a\n' and header[24] == 16 and header[25] in (2, 6)
-
-
-def _read_nifti(path: Path) -> Content:
-    import nibabel
-
-    image: Any = nibabel.load(path)
-    array = np.asarray(image.dataobj)
-    while array.ndim > 2 and array.shape[-1] == 1:
-        array = array[..., 0]
-    zooms = [float(z) for z in image.header.get_zooms()[:3]]
-    spacing = {a: z for a, z in zip('XYZ', zooms, strict=False) if 0 < z < math.inf}
-    return Content(array, 'XYZTC'[: array.ndim] if array.ndim < 5 else None, spacing)

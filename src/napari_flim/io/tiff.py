@@ -1,41 +1,34 @@
-"""TIFF files: axes and voxel sizes from the metadata of OME, ImageJ and tifffile, and back."""
+"""TIFF files: voxels, axes, voxel sizes and units from the metadata of OME, ImageJ and tifffile."""
 
 from __future__ import annotations
 
 import math
 import struct
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_flim.engine.image import SPATIAL
+from napari_flim.engine.placement import Placement
 from napari_flim.errors import FileError, FlimWarning
-from napari_flim.io.atomic import write_atomically
+from napari_flim.io.content import LARGE, Content, OnDisk
+from napari_flim.io.units import full_name, in_unit
 
 if TYPE_CHECKING:
     import tifffile
 
-MICROMETRES = {'nm': 1e-3, 'µm': 1.0, 'mm': 1e3, 'cm': 1e4, 'm': 1e6}
 UNITLESS = ('', 'pixel', 'pixels', 'pix', 'px')
 
 
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What an image file holds: values, axes its metadata name, and voxel sizes by axis letter."""
-
-    array: NDArray[Any]
-    axes: str | None = None
-    spacing: Mapping[str, float] = field(default_factory=dict)
-
-
 def read_tiff(path: Path) -> Content:
-    """Read the first image of a TIFF file; whatever tifffile raises on damage passes through."""
+    """Read the first image of a TIFF file, its finest level if it has several.
+
+    A large one is not read: voxels come from memory mapping where the file is one block, or else
+    from the tiles or strips that are needed. Whatever tifffile raises on damage passes through.
+    """
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -47,14 +40,56 @@ def read_tiff(path: Path) -> Content:
                 stacklevel=4,
             )
         series = file.series[0]
-        array = series.asarray()
         colour = series.keyframe.photometric not in (0, 1, 3)
-        return Content(array, _tiff_axes(series.axes, array, colour), _tiff_spacing(file))
+        axes = _tiff_axes(series.axes, series.shape, colour)
+        spacing, origin, unit = _world(file)
+        large = series.nbytes > LARGE
+        return Content(
+            _on_disk(path, series) if large else series.asarray(),
+            axes,
+            spacing,
+            origin,
+            Placement(unit),
+        )
 
 
-def _tiff_axes(axes: str, array: NDArray[Any], colour: bool) -> str | None:
+def _on_disk(path: Path, series: tifffile.TiffPageSeries) -> OnDisk:
+    """Voxels of the finest level, read when they are needed."""
+    if series.dataoffset is not None:
+        opened = partial(_mapped, path)
+        array = opened()
+        return OnDisk(path, opened, array, (1,) * array.ndim)
+    opened = partial(Tiles, path)
+    tiles = opened()
+    return OnDisk(path, opened, tiles, tiles.chunks)
+
+
+def _mapped(path: Path) -> Any:
+    import tifffile
+
+    return tifffile.memmap(path, series=0, mode='r')
+
+
+class Tiles:
+    """Tiles or strips of a TIFF file that stays open; closed when nobody refers to it any more."""
+
+    def __init__(self, path: Path) -> None:
+        import tifffile
+        import zarr
+
+        file = tifffile.TiffFile(path)
+        self.array: Any = zarr.open_array(file.series[0].aszarr(level=0), mode='r')
+        self.shape, self.dtype = self.array.shape, self.array.dtype
+        self.chunks = self.array.chunks
+        weakref.finalize(self, file.close)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.array[key]
+
+
+def _tiff_axes(axes: str, shape: tuple[int, ...], colour: bool) -> str | None:
     """Axes in our letters; None when the file leaves them open."""
-    if 'S' in axes and not (colour and array.shape[axes.index('S')] in (3, 4)):
+    if 'S' in axes and not (colour and shape[axes.index('S')] in (3, 4)):
         axes = axes.replace('S', 'Q' if 'C' in axes else 'C')
     unknown = [letter for letter in axes if letter not in 'TCZYXS']
     if not unknown:
@@ -63,34 +98,54 @@ def _tiff_axes(axes: str, array: NDArray[Any], colour: bool) -> str | None:
     return axes.replace(unknown[0], 'Z') if stated and len(unknown) == 1 else None
 
 
-def _tiff_spacing(file: tifffile.TiffFile) -> dict[str, float]:
+def _world(file: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, float], str]:
+    """Voxel size and origin by letter, and their unit."""
     if file.is_ome and file.ome_metadata:
-        return _ome_spacing(file.ome_metadata)
+        return _ome_world(file.ome_metadata)
     if file.shaped_metadata:
-        sizes = file.shaped_metadata[0].get('spacing', [])
-        return dict(zip(SPATIAL[-len(sizes) :], sizes, strict=True)) if sizes else {}
+        stated = file.shaped_metadata[0]
+        sizes, origin = stated.get('spacing', []), stated.get('origin', [])
+        letters = SPATIAL[-len(sizes) :] if sizes else ''
+        return (
+            dict(zip(letters, sizes, strict=True)),
+            dict(zip(letters, origin, strict=False)),
+            full_name(str(stated.get('unit', ''))),
+        )
+    return _imagej_world(file)
+
+
+def _imagej_world(file: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, float], str]:
     metadata = file.imagej_metadata or {}
-    if str(metadata.get('unit', '')).strip().lower() in UNITLESS:
-        return {}
+    unit = str(metadata.get('unit', '')).strip().lower()
+    if unit in UNITLESS:
+        return {}, {}, ''
     spacing = {'Z': float(metadata.get('spacing', 1.0))}
     tags = file.pages.first.tags
     for letter, tag in (('X', 'XResolution'), ('Y', 'YResolution')):
         if tag in tags:
             numerator, denominator = tags[tag].value
             spacing[letter] = denominator / numerator if numerator else 0.0
-    return {letter: size for letter, size in spacing.items() if 0 < size < math.inf}
+    spacing = {letter: size for letter, size in spacing.items() if 0 < size < math.inf}
+    origin = {
+        letter: -float(metadata[f'{letter.lower()}origin']) * size
+        for letter, size in spacing.items()
+        if f'{letter.lower()}origin' in metadata
+    }
+    return spacing, origin, full_name(unit)
 
 
-def _ome_spacing(description: str) -> dict[str, float]:
+def _ome_world(description: str) -> tuple[dict[str, float], dict[str, float], str]:
+    """Voxel size in micrometres, or in pixels where OME says so."""
     pixels = ElementTree.fromstring(description).find('.//{*}Pixels')
     stated = {} if pixels is None else pixels.attrib
-    spacing = {}
+    spacing, unit = {}, ''
     for letter in SPATIAL:
         size = float(stated.get(f'PhysicalSize{letter}', 0))
-        unit = stated.get(f'PhysicalSize{letter}Unit', 'µm').replace('\u03bc', 'µ')
+        own = full_name(stated.get(f'PhysicalSize{letter}Unit', 'µm'))
         if 0 < size < math.inf:
-            spacing[letter] = size * MICROMETRES.get(unit, 1.0)
-    return spacing
+            spacing[letter] = in_unit(size, own, 'micrometer')
+            unit = 'micrometer' if own else unit
+    return spacing, {}, unit
 
 
 def _check_pages(path: Path, file: tifffile.TiffFile) -> None:
@@ -109,52 +164,3 @@ def _check_pages(path: Path, file: tifffile.TiffFile) -> None:
         (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
         handle.seek(tags * layout.tagsize, 1)
         (offset,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
-
-
-def write_tiff(path: Path | str, array: NDArray[Any], axes: str, spacing: Sequence[float]) -> None:
-    """Write a compressed TIFF that Fiji, napari and `read_tiff` read back in the same shape.
-
-    Parameters
-    ----------
-    path : path
-        Ends in .tif or .tiff.
-    array : array of uint8, uint16, uint32 or float32
-    axes : str
-        One letter for each axis: YX or ZYX, with C before for channels.
-    spacing : sequence of float
-        Voxel size along each spatial axis.
-
-    Raises
-    ------
-    FileError
-        When array, axes and spacing do not fit together, or the file cannot be written.
-    """
-    import tifffile
-
-    if not str(path).lower().endswith(('.tif', '.tiff')):
-        raise FileError(f'{path} should end in .tif; results are written as TIFF.')
-    spatial = axes.lstrip('C')
-    if len(axes) != array.ndim or len(spacing) != len(spatial) or 0 in array.shape:
-        raise FileError(
-            f'An array of shape {array.shape} with voxel size {tuple(spacing)} cannot be written '
-            f'to {path}; expected one voxel size for each of two or three spatial axes.'
-        )
-    sizes = dict(zip(spatial, map(float, spacing), strict=True))
-    options: dict[str, Any] = {'metadata': {'axes': axes, 'spacing': [*sizes.values()]}}
-    # ImageJ's layout is what Fiji opens with all axes and voxel sizes, but it has no 32-bit
-    # integers, wants z before c and drops axes of length 1; tifffile's own layout keeps all.
-    if array.dtype != np.uint32 and axes != 'CZYX' and 1 not in array.shape:
-        options = {'imagej': True, 'metadata': {'axes': axes}}
-        if any(size != 1 for size in sizes.values()):
-            options['resolution'] = (1 / sizes['X'], 1 / sizes['Y'])
-            options['metadata'] |= {'unit': 'unit', 'spacing': sizes.get('Z', 1.0)}
-    write_atomically(
-        path,
-        lambda temporary: tifffile.imwrite(
-            temporary,
-            array,
-            photometric='minisblack',
-            compression='zlib',
-            **options,
-        ),
-    )

@@ -18,7 +18,8 @@ from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.io.images import NIFTIS, SCNS, SUFFIXES
+from napari_flim.io.images import SCNS, SUFFIXES
+from napari_flim.io.nifti import NIFTIS
 from napari_flim.samples import SAMPLES
 from napari_flim.session.learned import BankChange
 from napari_flim.session.sources import ImageSource, Strokes
@@ -48,6 +49,9 @@ class ScriptInputs:
     changes : tuple of BankChange
         What the expert changed in kernel banks, in the order in which it happened; the blocks
         after those that stayed were learned from what was left.
+    sizes_due : bool
+        Whether the range of sizes is still to be learned from marked objects, in place of that in
+        ``delineation``.
     """
 
     frames: tuple[tuple[ImageSource, int, Strokes], ...]
@@ -59,6 +63,7 @@ class ScriptInputs:
     options: LearningOptions = LearningOptions()
     delineation: DelineationSettings = DEFAULT_DELINEATION
     changes: tuple[BankChange, ...] = ()
+    sizes_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,8 +249,10 @@ def _learning(inputs: ScriptInputs) -> str:
     job = _statement('job', _Call('learn_model', (*given, *keywords))) + '\nmodel = finish(job)\n'
     if _learns_between(inputs):
         fixed = ', fixed=True' * inputs.fixed_ranges
-        return _LEARN_BETWEEN.replace('FIXED', fixed) + job
-    return job + _CHANGE_AFTER if inputs.changes else job
+        job = _LEARN_BETWEEN.replace('FIXED', fixed) + job
+    elif inputs.changes:
+        job += _CHANGE_AFTER
+    return job + _LEARN_SIZES * inputs.sizes_due
 
 
 def _imports(inputs: ScriptInputs, text: str) -> str:
@@ -374,6 +381,9 @@ _CHANGE_AFTER = """for _, number, kind, kernels in changes:
     model = replace(model, blocks=changed(model.blocks, number, kind, kernels))
 """
 
+_LEARN_SIZES = """model = finish(learn_sizes(model, images, markers))
+"""
+
 _LAST = """model.save('model.flim')
 print(model)
 
@@ -397,5 +407,6 @@ _NAMES = (
     ('napari_flim.progress', 'finish'),
     ('napari_flim.samples', 'SAMPLES'),
     ('napari_flim.training', 'learn_model'),
+    ('napari_flim.training', 'learn_sizes'),
 )
 """Where the names come from that a script may use."""
