@@ -5,54 +5,15 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_flim.engine.architecture import Architecture, Block, preset
-from napari_flim.engine.decoder_settings import DECODERS, DecoderSettings
-from napari_flim.engine.image import read_array
-from napari_flim.engine.markers import MarkerSet
-from napari_flim.engine.preprocessing import parse_input
+from napari_flim.engine.architecture import preset
+from napari_flim.engine.decoder_settings import DECODERS
 from napari_flim.inference.streamed_saliency import stream_saliency
 from napari_flim.inference.tiles import tiles
 from napari_flim.io.checkpoints import FolderCheckpoint
 from napari_flim.progress import finish
-from napari_flim.training import learn_model
 
-ARCHITECTURES = {
-    'plain': Architecture((Block(channels=6), Block(channels=5, dilation=2))),
-    'strided': Architecture((Block(channels=6, stride=2), Block(channels=5, stride=2))),
-    'uneven': Architecture((Block(channels=6, stride=3), Block(channels=5, pooling='average'))),
-}
+ARCHITECTURES = ['plain', 'strided', 'uneven']
 DECODED = [name for name in DECODERS if name != 'manual']
-
-
-def scene(shape, classes=1, seed=0):
-    """Bright objects of one or two looks on a noisy ground, with markers."""
-    random = np.random.default_rng(seed)
-    image = random.normal(0.2, 0.05, shape)
-    grid = np.indices(shape)
-    markers = np.zeros(shape, dtype=np.uint8)
-    centres = [(0.3, 0.3, 0.4), (0.7, 0.6, 0.6), (0.25, 0.75, 0.5), (0.8, 0.15, 0.3)]
-    for number, centre in enumerate(centres):
-        place = [int(c * n) for c, n in zip(centre, shape, strict=False)]
-        distance = np.sqrt(sum((g - p) ** 2 for g, p in zip(grid, place, strict=True)))
-        kind = number % classes
-        image[distance < 4] += 0.6 - 0.3 * kind
-        markers[distance < 2] = 2 + kind
-        markers[(distance > 6) & (distance < 7)] = 1
-    return image.astype(np.float32), markers
-
-
-def learned(shape, architecture, decoder='mean', classes=1, text='scaled'):
-    image, markers = scene(shape, classes)
-    read = read_array(image, axes='ZYX'[-len(shape) :])
-    transform, _ = parse_input(text)
-    job = learn_model(
-        [read],
-        [MarkerSet.from_labels(markers)],
-        architecture,
-        transform=transform,
-        decoder=DecoderSettings(decoder),
-    )
-    return finish(job), read
 
 
 def streamed(model, image, size):
@@ -65,14 +26,14 @@ def streamed(model, image, size):
 @pytest.mark.parametrize('decoder', DECODED)
 @pytest.mark.parametrize('architecture', ARCHITECTURES)
 @pytest.mark.parametrize(('shape', 'size'), [((57, 46), (12, 12)), ((19, 23, 21), (6, 12, 9))])
-def test_tiles_give_the_saliency_of_the_whole_image(shape, size, architecture, decoder):
-    model, image = learned(shape, ARCHITECTURES[architecture], decoder)
+def test_tiles_give_the_saliency_of_the_whole_image(shape, size, architecture, decoder, learned):
+    model, image = learned(shape, architecture, decoder)
     result, plan = streamed(model, image, size)
     assert len(plan) > 4
     np.testing.assert_allclose(result[:], model.class_saliency(image), atol=1e-5)
 
 
-def test_tiles_smaller_than_their_halo_give_the_same_saliency():
+def test_tiles_smaller_than_their_halo_give_the_same_saliency(learned):
     model, image = learned((50, 41), preset('small'))
     result, plan = streamed(model, image, (1, 1))
     assert model.applying(image).halo[0] > plan[0].core[0].stop
@@ -80,14 +41,14 @@ def test_tiles_smaller_than_their_halo_give_the_same_saliency():
 
 
 @pytest.mark.parametrize('text', ['multiscale', 'window:0,1'])
-def test_the_halo_covers_what_the_input_transform_sees(text):
-    model, image = learned((57, 46), ARCHITECTURES['strided'], text=text)
+def test_the_halo_covers_what_the_input_transform_sees(text, learned):
+    model, image = learned((57, 46), 'strided', text=text)
     result, _ = streamed(model, image, (12, 12))
     np.testing.assert_allclose(result[:], model.class_saliency(image), atol=1e-5)
 
 
-def test_maps_of_several_classes_share_their_scale_across_tiles():
-    model, image = learned((57, 46), ARCHITECTURES['plain'], classes=2)
+def test_maps_of_several_classes_share_their_scale_across_tiles(learned):
+    model, image = learned((57, 46), 'plain', classes=2)
     result, _ = streamed(model, image, (12, 12))
     whole = model.class_saliency(image)
     assert whole.shape[0] == 2
@@ -95,15 +56,15 @@ def test_maps_of_several_classes_share_their_scale_across_tiles():
 
 
 @pytest.mark.parametrize('decoder', ['mean', 'tristate', 'attention'])
-def test_kernels_that_are_switched_off_do_not_count_in_tiles(decoder):
-    model, image = learned((57, 46), ARCHITECTURES['plain'], decoder)
+def test_kernels_that_are_switched_off_do_not_count_in_tiles(decoder, learned):
+    model, image = learned((57, 46), 'plain', decoder)
     model = replace(model, decoder=replace(model.decoder, overrides=((0, 0.0),)))
     result, _ = streamed(model, image, (12, 12))
     np.testing.assert_allclose(result[:], model.class_saliency(image), atol=1e-5)
 
 
-def test_a_halo_that_is_too_small_would_be_noticed():
-    model, image = learned((57, 46), ARCHITECTURES['plain'])
+def test_a_halo_that_is_too_small_would_be_noticed(learned):
+    model, image = learned((57, 46), 'plain')
     applying = model.applying(image)
     plan = tiles(image.shape, (12, 12), (1, 1), applying.stride)
     raw = np.zeros((1, *image.shape), dtype=np.float32)
@@ -111,8 +72,8 @@ def test_a_halo_that_is_too_small_would_be_noticed():
     assert abs(result[:] - model.class_saliency(image)).max() > 1e-3
 
 
-def test_a_run_goes_on_after_the_last_finished_tile(tmp_path):
-    model, image = learned((57, 46), ARCHITECTURES['plain'], 'tristate')
+def test_a_run_goes_on_after_the_last_finished_tile(tmp_path, learned):
+    model, image = learned((57, 46), 'plain', 'tristate')
     applying = model.applying(image)
     plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
     raw = np.zeros((1, *image.shape), dtype=np.float32)
@@ -138,11 +99,11 @@ def finished_within(job, steps):
     return None
 
 
-def test_the_order_of_tiles_does_not_matter():
+def test_the_order_of_tiles_does_not_matter(learned):
     def backwards(function, tiles):
         return ((tile, function(tile)) for tile in reversed(tiles))
 
-    model, image = learned((57, 46), ARCHITECTURES['plain'], 'attention')
+    model, image = learned((57, 46), 'plain', 'attention')
     applying = model.applying(image)
     plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
     raw = np.zeros((1, *image.shape), dtype=np.float32)
@@ -151,13 +112,13 @@ def test_the_order_of_tiles_does_not_matter():
     np.testing.assert_array_equal(result[:], forwards[:])
 
 
-def test_the_work_for_a_tile_can_be_sent_to_another_process(tmp_path):
+def test_the_work_for_a_tile_can_be_sent_to_another_process(tmp_path, learned):
     def posted(function, tiles):
         sent = pickle.loads(pickle.dumps(function))
         for tile in tiles:
             yield tile, pickle.loads(pickle.dumps(sent(tile)))
 
-    model, image = learned((57, 46), ARCHITECTURES['plain'])
+    model, image = learned((57, 46), 'plain')
     applying = model.applying(image)
     plan = tiles(image.shape, (12, 12), applying.halo, applying.stride)
     raw = zarr.create_array(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,8 +12,44 @@ from napari_flim.delineation.inputs import checked_stack
 from napari_flim.errors import DelineationError
 
 
+@dataclass(frozen=True, eq=False)
+class BandRanges:
+    """Lowest and highest value of every band of a group.
+
+    Attributes
+    ----------
+    lowest, highest : (n,) float32 array
+    """
+
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+
+    def joined(self, other: BandRanges) -> BandRanges:
+        """The ranges over two parts of an image."""
+        return BandRanges(
+            np.minimum(self.lowest, other.lowest), np.maximum(self.highest, other.highest)
+        )
+
+
+def band_ranges(group: NDArray[np.float32]) -> BandRanges:
+    """Ranges of the bands of a group: (n, \\*S) float32 array.
+
+    Examples
+    --------
+    >>> band_ranges(np.array([[0, 255]], np.float32)).highest
+    array([255.], dtype=float32)
+    """
+    flat = group.reshape(len(group), -1)
+    return BandRanges(flat.min(axis=1), flat.max(axis=1))
+
+
 def arc_features(
-    image: ArrayLike, learned: ArrayLike, ndim: int, *, share: float = 0.7
+    image: ArrayLike,
+    learned: ArrayLike,
+    ndim: int,
+    *,
+    share: float = 0.7,
+    ranges: tuple[BandRanges, BandRanges] | None = None,
 ) -> NDArray[np.float32]:
     """Image bands and FLIM bands as one stack, for `watershed` and `dynamic_trees`.
 
@@ -32,6 +70,8 @@ def arc_features(
     share : float
         f in [0, 1]: 0 leaves only the image, 1 only what was learned. 0.7 suits activations, 0.3
         saliency.
+    ranges : pair of BandRanges, optional
+        Of the bands and the maps of a whole image, when these are a part of it.
 
     Returns
     -------
@@ -59,16 +99,20 @@ def arc_features(
             'bring the maps to the size of the image first.'
         )
     total = len(bands) + len(maps)
+    of_bands, of_maps = ranges or (band_ranges(bands), band_ranges(maps))
     return np.concatenate(
         [
-            _over_range(bands) * np.float32((1 - share) * total / len(bands)),
-            _over_range(maps) * np.float32(share * total / len(maps)),
+            _over_range(bands, of_bands) * np.float32((1 - share) * total / len(bands)),
+            _over_range(maps, of_maps) * np.float32(share * total / len(maps)),
         ]
     )
 
 
 def growth_features(
-    image: NDArray[np.float32], learned: ArrayLike | None, settings: DelineationSettings
+    image: NDArray[np.float32],
+    learned: ArrayLike | None,
+    settings: DelineationSettings,
+    ranges: tuple[BandRanges, BandRanges] | None = None,
 ) -> NDArray[np.float32]:
     """What the objects of a delineation grow on; only forests compare what was learned.
 
@@ -78,6 +122,8 @@ def growth_features(
     learned : (n_F, \\*S) array, optional
         What block 1 of an encoder makes of the image, at image size.
     settings : DelineationSettings
+    ranges : pair of BandRanges, optional
+        Of both in a whole image, when these are a part of it.
 
     Returns
     -------
@@ -85,13 +131,12 @@ def growth_features(
     """
     if learned is None or not settings.compares_learned:
         return image
-    return arc_features(image, learned, image.ndim - 1, share=settings.learned_share)
+    share = settings.learned_share
+    return arc_features(image, learned, image.ndim - 1, share=share, ranges=ranges)
 
 
-def _over_range(group: NDArray[np.float32]) -> NDArray[np.float32]:
+def _over_range(group: NDArray[np.float32], ranges: BandRanges) -> NDArray[np.float32]:
     """A group of bands that starts at 0 and whose widest band ends at 1."""
-    flat = group.reshape(len(group), -1)
-    lowest = flat.min(axis=1)
-    widest = (flat.max(axis=1) - lowest).max()
-    shifted = (flat - lowest[:, None]).reshape(group.shape)
+    widest = (ranges.highest - ranges.lowest).max()
+    shifted = group - ranges.lowest.reshape(-1, *[1] * (group.ndim - 1))
     return np.asarray(shifted / widest if widest > 0 else shifted)

@@ -136,23 +136,51 @@ def _plausible(
     spacing: Sequence[float],
 ) -> NDArray[np.bool_]:
     """For 0 and every component, whether it is an object."""
-    kept = np.ones(int(parts.max()) + 1, dtype=bool)
-    limits = settings.sizes or AreaRange()
-    kept[1:] = limits.contains(object_sizes(parts, spacing))
+    cut = np.zeros(int(parts.max()) + 1, dtype=bool)
     if settings.border is not None:
-        kept[np.unique(parts[frame(parts.shape, settings.border, settings.border_in_z)])] = False
+        cut[np.unique(parts[frame(parts.shape, settings.border, settings.border_in_z)])] = True
+    kept = np.concatenate([[True], is_plausible(object_sizes(parts, spacing), cut[1:], settings)])
     kept[marked] = True
     kept[0] = True
     return kept
 
 
-def frame(shape: Sequence[int], width: int, in_z: bool) -> NDArray[np.bool_]:
-    """The voxels along the border of an image; those of the z faces of a volume only if wanted."""
+def is_plausible(
+    sizes: NDArray[np.float64], cut: NDArray[np.bool_], settings: SeedSettings
+) -> NDArray[np.bool_]:
+    """Which components are objects, by their world sizes and whether they lie in the frame."""
+    plausible = (settings.sizes or AreaRange()).contains(sizes)
+    return plausible if settings.border is None else plausible & ~cut
+
+
+def frame(
+    shape: Sequence[int], width: int, in_z: bool, box: Sequence[slice] | None = None
+) -> NDArray[np.bool_]:
+    """The voxels along the border of an image; those of the z faces of a volume only if wanted.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    width : int
+        In voxels, from 1.
+    in_z : bool
+    box : sequence of slice, optional
+        Only this part of the image.
+
+    Examples
+    --------
+    >>> frame((4, 4), 1, False, (slice(0, 2), slice(1, 4)))
+    array([[ True,  True,  True],
+           [False, False,  True]])
+    """
+    part = tuple(slice(0, length) for length in shape) if box is None else tuple(box)
     inside = tuple(
-        slice(None) if len(shape) == 3 and axis == 0 and not in_z else slice(width, -width)
-        for axis in range(len(shape))
+        slice(None)
+        if len(shape) == 3 and axis == 0 and not in_z
+        else slice(max(width - own.start, 0), max(length - width - own.start, 0))
+        for axis, (length, own) in enumerate(zip(shape, part, strict=True))
     )
-    border = np.ones(shape, dtype=bool)
+    border = np.ones([own.stop - own.start for own in part], dtype=bool)
     border[inside] = False
     return border
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_flim.delineation.arc_features import growth_features
+from napari_flim.delineation.arc_features import BandRanges, growth_features
 from napari_flim.delineation.area_range import object_sizes
 from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.delineation.inputs import (
@@ -119,13 +119,42 @@ def delineate(
     )
     if not seeds.classes:
         return Objects(seeds.regions, (), seeds)
-    compared = growth_features(features, learned, settings)
-    grown = yield from part_of(METHODS[settings.method](compared, seeds, settings, units), steps)
+    job = grown_from_seeds(seeds, maps, features, learned, settings, units)
+    grown = yield from part_of(job, steps)
+    return _plausible(grown, seeds, settings, units)
+
+
+def grown_from_seeds(
+    seeds: Seeds,
+    maps: NDArray[np.floating[Any]],
+    features: NDArray[np.float32],
+    learned: ArrayLike | None,
+    settings: DelineationSettings,
+    spacing: Sequence[float],
+    ranges: tuple[BandRanges, BandRanges] | None = None,
+) -> Job[NDArray[np.int32]]:
+    """Ids of objects (\\*S) as they grow from seeds, whatever their size.
+
+    Parameters
+    ----------
+    seeds : Seeds
+    maps : (L, \\*S) float array
+        Saliency of every class.
+    features : (C, \\*S) float32 array
+    learned : (n_F, \\*S) array, optional
+    settings : DelineationSettings
+    spacing : sequence of float
+        World units per voxel.
+    ranges : pair of BandRanges, optional
+        Of features and learned channels in a whole image, when these are a part of it.
+    """
+    compared = growth_features(features, learned, settings, ranges)
+    grown = yield from METHODS[settings.method](compared, seeds, settings, spacing)
     if settings.relaxation:
         # No method reports more steps than there are voxels.
-        yield Progress('relaxing borders', steps + grown.size, steps + grown.size)
+        yield Progress('relaxing borders', grown.size, grown.size)
         grown = relaxed_labels(grown, maps.max(axis=0), features, seeds.labels > 0)
-    return _plausible(grown, seeds, settings, units)
+    return grown
 
 
 def _smoothed(
@@ -151,10 +180,8 @@ def _plausible(
     sizes = np.zeros(len(seeds.classes))
     known = object_sizes(grown, spacing)
     sizes[: len(known)] = known
-    kept = sizes > 0
-    if settings.seeds.sizes is not None:
-        kept &= settings.seeds.sizes.contains(sizes) | np.array(seeds.marked)
-    number = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
+    number = numbers_kept(sizes, np.array(seeds.marked), settings)
+    kept = number[1:] > 0
     of_seed = np.concatenate([[0], np.where(number == 0, BACKGROUND, number + 1)]).astype(np.int32)
     chosen = np.flatnonzero(kept)
     classes = tuple(seeds.classes[index] for index in chosen)
@@ -166,3 +193,32 @@ def _plausible(
         marked=tuple(seeds.marked[index] for index in chosen),
     )
     return Objects(number[grown], classes, remaining)
+
+
+def numbers_kept(
+    sizes: NDArray[np.float64], marked: NDArray[np.bool_], settings: DelineationSettings
+) -> NDArray[np.int32]:
+    """The number of each grown object when those of implausible size are left out.
+
+    Parameters
+    ----------
+    sizes : (n,) float array
+        Area or volume of objects 1, 2, .. in world units; 0 for those that are not there.
+    marked : (n,) bool array
+        Objects that stay whatever their size.
+    settings : DelineationSettings
+
+    Returns
+    -------
+    (n + 1,) int32 array
+        For 0 and every object; 0 for those left out.
+
+    Examples
+    --------
+    >>> numbers_kept(np.array([4.0, 0.0, 3.0]), np.zeros(3, bool), DelineationSettings())
+    array([0, 1, 0, 2], dtype=int32)
+    """
+    kept = sizes > 0
+    if settings.seeds.sizes is not None:
+        kept &= settings.seeds.sizes.contains(sizes) | marked
+    return np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)

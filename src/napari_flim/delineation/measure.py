@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from skimage.measure import regionprops_table
 
 from napari_flim.delineation.delineate import Objects
 from napari_flim.delineation.inputs import check_finite, checked_spacing
+from napari_flim.delineation.object_sums import ObjectSums, object_sums
 from napari_flim.errors import DelineationError
 
 if TYPE_CHECKING:
     import pandas
+
+SALIENCY_NAME = 'mean_saliency'
+"""Name of the column for saliency."""
 
 
 def measure(
@@ -77,31 +80,68 @@ def measure(
     last_y           0.00
     last_x           2.00
     """
+    labels = objects.labels
+    units = checked_spacing(spacing, labels.ndim)
+    bands = _intensities(labels.shape, image, saliency)
+    sums = object_sums(labels, list(bands.values()))
+    return object_table(sums, objects.classes, units, unit, tuple(bands))
+
+
+def object_table(
+    sums: ObjectSums,
+    classes: Sequence[int],
+    spacing: Sequence[float],
+    unit: str = '',
+    bands: Sequence[str] = (),
+) -> pandas.DataFrame:
+    """The table of `measure`, from sums over objects.
+
+    Parameters
+    ----------
+    sums : ObjectSums
+    classes : sequence of int
+        Class of objects 1, 2, ..
+    spacing : sequence of float
+        World units per voxel.
+    unit : str
+        World unit, for the names of columns.
+    bands : sequence of str
+        Names of the columns for what was averaged.
+    """
     # Imported here: it takes longer than most delineations.
     import pandas
 
-    labels = objects.labels
-    units = checked_spacing(spacing, labels.ndim)
-    axes = 'zyx'[-labels.ndim :]
-    size = 'area' if labels.ndim == 2 else 'volume'
-    bands = _intensities(labels.shape, image, saliency)
-    properties = ('label', 'area', 'centroid', 'bbox')
-    table = regionprops_table(labels, properties=properties, spacing=units)
-    power = '²' if labels.ndim == 2 else '³'
+    ndim = len(spacing)
+    axes = 'zyx'[-ndim:]
+    size = 'area' if ndim == 2 else 'volume'
+    power = '²' if ndim == 2 else '³'
     columns: dict[str, Any] = {
-        'label': table['label'],
-        'class': np.array(objects.classes, dtype=int)[table['label'] - 1],
-        _with_unit(size, unit and unit + power): table['area'],
+        'label': sums.ids,
+        'class': np.array(classes, dtype=int)[sums.ids - 1],
+        _with_unit(size, unit and unit + power): sums.voxels * float(np.prod(spacing)),
     }
     for axis, name in enumerate(axes):
-        columns[_with_unit(f'centroid_{name}', unit)] = table[f'centroid-{axis}']
+        centre = sums.places[:, axis] / sums.voxels * spacing[axis]
+        columns[_with_unit(f'centroid_{name}', unit)] = centre
     for axis, name in enumerate(axes):
-        columns[f'first_{name}'] = table[f'bbox-{axis}']
+        columns[f'first_{name}'] = sums.first[:, axis]
     for axis, name in enumerate(axes):
-        columns[f'last_{name}'] = table[f'bbox-{axis + labels.ndim}'] - 1
-    for name, band in bands.items():
-        columns[name] = _means(labels, band)[table['label']]
+        columns[f'last_{name}'] = sums.last[:, axis]
+    columns.update(zip(bands, sums.means(), strict=True))
     return pandas.DataFrame(columns)
+
+
+def intensity_names(channels: int) -> tuple[str, ...]:
+    """Names of the columns for the brightness in each channel.
+
+    Examples
+    --------
+    >>> intensity_names(1), intensity_names(2)
+    (('mean_intensity',), ('mean_intensity_1', 'mean_intensity_2'))
+    """
+    if channels == 1:
+        return ('mean_intensity',)
+    return tuple(f'mean_intensity_{number}' for number in range(1, channels + 1))
 
 
 def _with_unit(name: str, unit: str) -> str:
@@ -115,25 +155,12 @@ def _intensities(
     bands: dict[str, NDArray[Any]] = {}
     if image is not None:
         channels = _on_grid(image, shape, 'image')
-        several = len(channels) > 1
-        for number, channel in enumerate(channels, start=1):
-            bands[f'mean_intensity_{number}' if several else 'mean_intensity'] = channel
+        bands.update(zip(intensity_names(len(channels)), channels, strict=True))
     if saliency is not None:
         maps = _on_grid(saliency, shape, 'saliency')
         check_finite(maps, 'saliency')
-        bands['mean_saliency'] = maps.max(axis=0)
+        bands[SALIENCY_NAME] = maps.max(axis=0)
     return bands
-
-
-def _means(labels: NDArray[np.int32], values: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean of the finite values of every label from 0; NaN where there are none."""
-    counted = (labels > 0) & np.isfinite(values)
-    ids, count = labels[counted], int(labels.max(initial=0)) + 1
-    sums = np.bincount(ids, values[counted].astype(np.float64), count)
-    voxels = np.bincount(ids, minlength=count)
-    means = np.full(count, np.nan)
-    np.divide(sums, voxels, out=means, where=voxels > 0)
-    return means
 
 
 def _on_grid(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[Any]:

@@ -147,7 +147,7 @@ def class_map(
     free: NDArray[np.bool_] = np.logical_not(claimed)
     result = np.ones(saliency.shape[1:], dtype=np.int32)
     for index, number in enumerate(classes):
-        own = _smoothed(claimed & (strongest == index), free, settings, spacing)
+        own = smoothed_mask(claimed & (strongest == index), free, settings, spacing)
         result[_without_specks(_filled(own, free, settings), settings)] = number
     # A speck that was removed may have left a hole in another object.
     for number in classes:
@@ -155,7 +155,7 @@ def class_map(
     return result
 
 
-def _smoothed(
+def smoothed_mask(
     mask: NDArray[np.bool_],
     free: NDArray[np.bool_],
     settings: ObjectSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.measure import label
+
+BINS = 256
 
 Rule = Literal['otsu', 'component_otsu', 'percentile']
 
@@ -35,8 +38,29 @@ def image_threshold(
     95.0
     """
     if rule == 'percentile':
-        return float(np.percentile(saliency, percentile))
+        lower, upper, share = percentile_ranks(saliency.size, percentile)
+        ordered = np.partition(saliency.ravel(), (lower, upper))
+        return interpolated(ordered[lower], ordered[upper], share)
     return _otsu(saliency.ravel())
+
+
+def percentile_ranks(count: int, percentile: float) -> tuple[int, int, float]:
+    """Between which two of so many ordered values a percentile lies, from 0, and how far.
+
+    Examples
+    --------
+    >>> percentile_ranks(11, 25)
+    (2, 3, 0.5)
+    """
+    place = (count - 1) * (percentile / 100)
+    lower = math.floor(place)
+    return lower, min(lower + 1, count - 1), place - lower
+
+
+def interpolated(lower: float | np.floating, upper: float | np.floating, share: float) -> float:
+    """The value between two others, as `numpy.percentile` computes it."""
+    low, high = float(lower), float(upper)
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
 
 
 def tightened(
@@ -68,9 +92,44 @@ def tightened(
 
 
 def _otsu(values: NDArray[np.floating]) -> float:
-    """Otsu's threshold; the lowest value where 256 bins cannot be told apart between the ends."""
     lowest, highest = values.min(), values.max()
-    edges = np.linspace(lowest, highest, 257, dtype=values.dtype)
-    if (edges[1:] <= edges[:-1]).any():
+    return otsu_threshold(otsu_counts(values, lowest, highest), lowest, highest)
+
+
+def otsu_counts(
+    values: NDArray[np.floating], lowest: np.floating, highest: np.floating
+) -> NDArray[np.int64]:
+    """Values in each of the bins between two ends of their own type; parts of an image add up.
+
+    Examples
+    --------
+    >>> otsu_counts(np.array([0.0, 0.2, 1.0]), np.float64(0), np.float64(1)).nonzero()[0]
+    array([  0,  51, 255])
+    """
+    if not _are_distinct(_bin_edges(lowest, highest)):
+        return np.zeros(BINS, dtype=np.int64)
+    return np.histogram(values, BINS, (lowest, highest))[0].astype(np.int64)  # type: ignore[arg-type]
+
+
+def otsu_threshold(counts: NDArray[np.int64], lowest: np.floating, highest: np.floating) -> float:
+    """Otsu's threshold of counted values; the lowest value where bins cannot be told apart.
+
+    Parameters
+    ----------
+    counts : (256,) int array
+        See `otsu_counts`.
+    lowest, highest : floating
+        The ends of the bins.
+    """
+    edges = _bin_edges(lowest, highest)
+    if not _are_distinct(edges):
         return float(lowest)
-    return float(threshold_otsu(values))
+    return float(threshold_otsu(hist=(counts, (edges[:-1] + edges[1:]) / 2)))
+
+
+def _bin_edges(lowest: np.floating, highest: np.floating) -> NDArray[np.floating]:
+    return np.linspace(lowest, highest, BINS + 1, dtype=lowest.dtype)
+
+
+def _are_distinct(edges: NDArray[np.floating]) -> bool:
+    return bool((edges[1:] > edges[:-1]).all())

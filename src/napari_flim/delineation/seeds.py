@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,16 +115,37 @@ def seeds_from_saliency(
     units = checked_spacing(spacing, len(shape))
     marks = checked_markers(markers, shape)
     found = found_candidates(maps, numbers, marks, settings, units)
-    labels = np.zeros(shape, dtype=np.int32)
-    labels[_outer(found, settings, units)] = BACKGROUND
-    inner = _inner(found, maps, numbers, settings, units)
+    outer = _outer(found, settings, units)
+    return planted(found, inner_seeds(found, maps, numbers, settings, units), outer, marks)
+
+
+def planted(
+    found: Candidates,
+    inner: NDArray[np.int32],
+    outer: NDArray[np.bool_],
+    marks: NDArray[np.integer[Any]],
+) -> Seeds:
+    """Seeds of candidates.
+
+    Parameters
+    ----------
+    found : Candidates
+    inner : (\\*S) int32 array
+        Ids of objects where they surely are.
+    outer : (\\*S) bool array
+        Where there surely is none.
+    marks : (\\*S) int array
+        1 where the user has marked background.
+    """
+    labels = np.zeros(inner.shape, dtype=np.int32)
+    labels[outer] = BACKGROUND
     labels[inner > 0] = inner[inner > 0] + 1
     labels[marks == BACKGROUND] = BACKGROUND
-    mask = ndimage.binary_dilation(labels == 0, np.ones((3,) * len(shape)))
+    mask = ndimage.binary_dilation(labels == 0, np.ones((3,) * inner.ndim))
     return Seeds(labels, mask, found.regions, found.classes, found.marked)
 
 
-def _inner(
+def inner_seeds(
     found: Candidates,
     maps: NDArray[np.floating],
     numbers: Sequence[int],
@@ -131,34 +153,70 @@ def _inner(
     spacing: Sequence[float],
 ) -> NDArray[np.int32]:
     """Ids of objects where they surely are."""
-    depth = _depth(found, spacing)
+    depth = depth_in_objects(found, spacing)
     ids = np.arange(1, len(found.classes) + 1)
-    erosion = np.full(len(ids) + 1, settings.erosion or 0.0)
-    if settings.erosion is None and ids.size:
-        deepest = ndimage.maximum(depth, found.regions, ids)
-        erosion[1:] = np.maximum(CORE[len(spacing)] * np.asarray(deepest), min(spacing))
-    core = found.keeps_core & (depth > erosion[found.regions])
-    inner: NDArray[np.int32] = np.where(core, found.regions, 0).astype(np.int32)
-    inner[found.strokes > 0] = found.strokes[found.strokes > 0]
+    deepest = greatest_depths(depth, found.regions, len(ids))
+    inner = cores(found, depth, kept_distance(deepest, settings, spacing))
     without = ids[np.bincount(inner.ravel(), minlength=len(ids) + 1)[1:] == 0]
-    if without.size:
-        index = np.array([numbers.index(n) if n in numbers else 0 for n in found.classes])
-        voxels = np.flatnonzero(np.isin(found.regions, without))
-        owners = found.regions.ravel()[voxels]
-        values = maps.reshape(len(maps), -1)[index[owners - 1], voxels]
-        order = np.lexsort((voxels, -values, owners))
-        first = order[np.unique(owners[order], return_index=True)[1]]
-        inner.flat[voxels[first]] = owners[first]
+    voxels = most_salient(found, maps, numbers, without)
+    inner.flat[voxels] = without
     return inner
 
 
-def _depth(found: Candidates, spacing: Sequence[float]) -> NDArray[np.float64]:
+def greatest_depths(
+    depth: NDArray[np.float64], regions: NDArray[np.int32], count: int
+) -> NDArray[np.float64]:
+    """The greatest depth of objects 1, 2, ..; 0 for those that are not there."""
+    deepest = np.zeros(count + 1)
+    inside = regions > 0
+    np.maximum.at(deepest, regions[inside], depth[inside])
+    return deepest[1:]
+
+
+def kept_distance(
+    deepest: NDArray[np.floating], settings: SeedSettings, spacing: Sequence[float]
+) -> NDArray[np.floating]:
+    """Distance that inner seeds keep from the border, for objects of a greatest depth."""
+    if settings.erosion is not None:
+        return np.full(len(deepest), settings.erosion)
+    return np.asarray(np.maximum(CORE[len(spacing)] * deepest, min(spacing)))
+
+
+def cores(
+    found: Candidates, depth: NDArray[np.float64], distance: NDArray[np.floating]
+) -> NDArray[np.int32]:
+    """Ids of objects where they are marked, or deeper than a distance for each object."""
+    deep = depth > np.concatenate([[0.0], distance])[found.regions]
+    inner: NDArray[np.int32] = np.where(found.keeps_core & deep, found.regions, 0).astype(np.int32)
+    inner[found.strokes > 0] = found.strokes[found.strokes > 0]
+    return inner
+
+
+def most_salient(
+    found: Candidates,
+    maps: NDArray[np.floating],
+    numbers: Sequence[int],
+    ids: NDArray[np.integer],
+) -> NDArray[np.intp]:
+    """Flat index of the first among the most salient voxels of some objects, by id."""
+    if not len(ids):
+        return np.empty(0, dtype=np.intp)
+    index = np.array([numbers.index(n) if n in numbers else 0 for n in found.classes])
+    voxels = np.flatnonzero(np.isin(found.regions, ids))
+    owners = found.regions.ravel()[voxels]
+    values = maps.reshape(len(maps), -1)[index[owners - 1], voxels]
+    order = np.lexsort((voxels, -values, owners))
+    first = order[np.unique(owners[order], return_index=True)[1]]
+    return voxels[first]
+
+
+def depth_in_objects(found: Candidates, spacing: Sequence[float]) -> NDArray[np.float64]:
     """World distance of the voxels of objects to everything that is not of their class."""
     classes = np.array((0, *found.classes))[found.regions]
     depth = np.zeros(classes.shape)
     for number in set(found.classes):
         own = classes == number
-        depth[own] = _distance_from(~own, spacing)[own]
+        depth[own] = distance_from(~own, spacing)[own]
     return depth
 
 
@@ -168,35 +226,47 @@ def _outer(
     """Voxels that are far from every object."""
     if not found.classes:
         return np.ones(found.regions.shape, dtype=bool)
-    reach = settings.dilation
-    if reach is None:
-        ndim, typical = len(spacing), typical_diameter(found, settings, spacing)
-        reach = max(BAND[ndim] * typical, FREE_LAYERS[ndim] * min(spacing))
-    distance = _distance_from(found.regions > 0, spacing)
+    distance = distance_from(found.regions > 0, spacing)
     if found.lonely.any():
-        distance = np.minimum(distance, _distance_from(found.lonely, spacing) / 2)
-    farthest = distance.max()
-    return np.asarray(distance > (reach if reach < farthest else farthest / 2))
+        distance = np.minimum(distance, distance_from(found.lonely, spacing) / 2)
+    wanted = wanted_reach(_typical_sizes(found, settings, spacing), settings, spacing)
+    return np.asarray(distance > possible_reach(wanted, float(distance.max())))
 
 
-def typical_diameter(found: Candidates, settings: SeedSettings, spacing: Sequence[float]) -> float:
-    """Median equivalent diameter of the objects, in world units.
+def wanted_reach(
+    sizes: NDArray[np.float64], settings: SeedSettings, spacing: Sequence[float]
+) -> float:
+    """World distance that outer seeds are to keep from objects of such sizes."""
+    if settings.dilation is not None:
+        return settings.dilation
+    ndim = len(spacing)
+    typical = equivalent_diameter(float(np.median(sizes)), ndim)
+    return max(BAND[ndim] * typical, FREE_LAYERS[ndim] * min(spacing))
+
+
+def possible_reach(wanted: float, farthest: float) -> float:
+    """The distance that leaves outer seeds, when no voxel is farther from objects than one."""
+    return wanted if wanted < farthest else farthest / 2
+
+
+def _typical_sizes(
+    found: Candidates, settings: SeedSettings, spacing: Sequence[float]
+) -> NDArray[np.float64]:
+    """World sizes of the objects.
 
     Objects that only a marker shows do not count unless there are no others and no range of sizes.
     """
     shown = np.where(found.lonely, 0, found.regions)
     sizes = object_sizes(shown, spacing)
-    sizes = sizes[sizes > 0]
-    if not sizes.size:
-        limits = settings.sizes
-        if limits is not None and limits.smallest and limits.largest:
-            sizes = np.sqrt([limits.smallest * limits.largest])
-        else:
-            sizes = object_sizes(found.regions, spacing)
-    return equivalent_diameter(float(np.median(sizes)), len(spacing))
+    if sizes.any():
+        return sizes[sizes > 0]
+    limits = settings.sizes
+    if limits is not None and limits.smallest and limits.largest:
+        return np.sqrt([limits.smallest * limits.largest])
+    return object_sizes(found.regions, spacing)
 
 
-def _distance_from(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float64]:
+def distance_from(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float64]:
     """World distance of every voxel to a mask; infinite where the mask is empty."""
     if not mask.any():
         return np.full(mask.shape, np.inf)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +21,9 @@ from napari_flim.engine.decoders import measure_contents, needs_contents
 from napari_flim.inference.applying import Applying
 from napari_flim.inference.mapping import Checkpoint, Mapper, each_tile, one_by_one
 from napari_flim.inference.saliency import class_maps, stretched
+from napari_flim.inference.scratch import Store
 from napari_flim.inference.tiles import Tile
 from napari_flim.progress import Job, part_of
-
-
-class Store(Protocol):
-    """An array in memory or on disk that is written and read in parts."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, index: Any, /) -> Any: ...
-
-    def __setitem__(self, index: Any, value: Any, /) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
