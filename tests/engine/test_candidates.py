@@ -12,6 +12,7 @@ from napari_flim.engine.candidates import (
     patch_statistics,
     thin_markers,
 )
+from napari_flim.engine.marked_regions import MarkedRegions
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.options import LearningOptions
@@ -32,7 +33,7 @@ def marked_image(extra=False):
 
 
 def candidates_of(features, grid, spec, options=MEDOIDS, stream=(1, 0), stride=(1, 1)):
-    patches = marker_patches(features, NOTHING, grid, spec)
+    patches = marker_patches(MarkedRegions.whole(features), NOTHING, grid, spec)
     return cluster_markers(patches, grid, stride, spec, options, stream)
 
 
@@ -50,7 +51,7 @@ def test_a_medoid_candidate_is_the_patch_at_its_voxel():
     spec = Block(kernels_per_marker=4, dilation=2)
     found = candidates_of(features, grid, spec)
     at_origin = MarkerSet.from_points(found.voxels, found.classes, grid.shape)
-    expected = marker_patches(features, NOTHING, at_origin, spec)
+    expected = marker_patches(MarkedRegions.whole(features), NOTHING, at_origin, spec)
     np.testing.assert_array_equal(found.vectors.astype(np.float32), expected)
 
 

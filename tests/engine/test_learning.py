@@ -9,6 +9,7 @@ from napari_flim.engine.architecture import PRESETS, Architecture, Block
 from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.kernels import KernelBank
 from napari_flim.engine.learning import learn_block, learn_encoder, measure
+from napari_flim.engine.marked_regions import MarkedRegions
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.patches import gather_patches
@@ -294,7 +295,8 @@ def test_a_coordinate_that_never_varies_is_no_trouble_without_epsilon():
 
 def test_the_object_share_moves_the_statistics_towards_the_objects():
     inputs, markers = two_images()
-    means = {share: measure(inputs, markers, 0.01, share).mean.mean() for share in (0.1, 0.5, 0.9)}
+    regions = [MarkedRegions.whole(x) for x in inputs]
+    means = {share: measure(regions, markers, 0.01, share).mean.mean() for share in (0.1, 0.5, 0.9)}
     assert means[0.1] < means[0.5] < means[0.9]
     block = finish(learn_block(inputs, markers, Block(), LearningOptions(object_share=0.9)))
     assert block.normalization.mean.mean() == means[0.9]
@@ -305,7 +307,9 @@ def test_statistics_markers_serve_the_statistics_only():
     others = [m.of_class(2) for m in markers]
     job = learn_block(inputs, markers, Block(), statistics_markers=others)
     block = finish(job)
-    np.testing.assert_array_equal(block.normalization.mean, measure(inputs, others, 0.01).mean)
+    regions = [MarkedRegions.whole(x) for x in inputs]
+    expected = measure(regions, others, 0.01).mean
+    np.testing.assert_array_equal(block.normalization.mean, expected)
     assert set(block.bank.classes) == {1, 2}
 
 

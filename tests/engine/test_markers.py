@@ -1,3 +1,5 @@
+import tracemalloc
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from napari_flim.engine import markers as markers_module
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.errors import MarkerError
 
@@ -102,6 +105,44 @@ def test_lazy_labels_give_the_markers_of_numpy(tmp_path):
         assert_same(MarkerSet.from_labels(da.from_array(labels, chunks=chunks)), expected)
     plane = da.from_array(labels[0], chunks=(4, 4))
     assert_same(MarkerSet.from_labels(plane), MarkerSet.from_labels(labels[0]))
+
+
+@pytest.mark.parametrize('most', [1, 7, 60, 400])
+def test_labels_give_the_same_markers_whatever_is_read_at_once(monkeypatch, most):
+    labels = np.random.default_rng(2).choice([0, 0, 0, 1, 2], (11, 12, 13)).astype(np.uint8)
+    expected = MarkerSet.from_labels(labels)
+    monkeypatch.setattr(markers_module, 'BLOCK', most)
+    assert_same(MarkerSet.from_labels(labels), expected)
+    assert_same(MarkerSet.from_labels(da.from_array(labels, chunks=(3, 5, 7))), expected)
+
+
+def test_large_lazy_labels_are_never_in_memory_as_a_whole():
+    labels = da.zeros((16_000, 20_000), chunks=2000, dtype=np.uint16)
+    labels[12_345, 6_780:6_800] = 2
+    tracemalloc.start()
+    markers = MarkerSet.from_labels(labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert markers.class_counts == {2: 20}
+    assert peak < labels.nbytes / 4
+    peaks = []
+    for width in (1, 4):
+        tracemalloc.start()
+        markers.on_grid((width, width), (16_000 // width, 20_000 // width))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 10**6
+
+
+def test_stacks_of_lazy_labels_stay_lazy(tmp_path):
+    labels = np.random.default_rng(0).choice([0, 0, 1, 2], (3, 12, 13)).astype(np.uint8)
+    stored = zarr.create_array(
+        tmp_path / 'stack.zarr', shape=labels.shape, chunks=(2, 5, 6), dtype=labels.dtype
+    )
+    stored[:] = labels
+    found = MarkerSet.from_stack(stored, 2)
+    for one, expected in zip(found, MarkerSet.from_stack(labels, 2), strict=True):
+        assert_same(one, expected)
 
 
 def test_unmarked_labels_give_an_empty_set():

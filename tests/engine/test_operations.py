@@ -65,6 +65,23 @@ def test_dilation_may_differ_between_axes():
     assert result.count_nonzero() == 9
 
 
+@pytest.mark.parametrize(('size', 'dilation'), [(3, 1), (3, 2), (3, 5), (3, 7), (5, 3), (11, 1)])
+def test_bits_of_answers_depend_neither_on_threads_nor_on_rows_far_away(size, dilation):
+    features, kernels = torch.rand(12, 96, 160), torch.rand(10, 12, size, size) - 0.5
+    reach = dilation * (size // 2)
+    threads = torch.get_num_threads()
+    answers = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            answers.append(convolve(features, kernels, dilation=dilation))
+            part = convolve(features[:, :64], kernels, dilation=dilation)
+            assert torch.equal(part[:, : 64 - reach], answers[-1][:, : 64 - reach])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(answers[0], other) for other in answers[1:])
+
+
 def test_values_are_flattened_channel_after_channel():
     golden = load('kernel_bank2d.npz')
     assert torch.equal(flatten(golden['R_dilation1']), golden['flatten'])

@@ -127,3 +127,15 @@ def test_the_work_for_a_tile_can_be_sent_to_another_process(tmp_path, learned):
     result = finish(stream_saliency(applying, raw, plan, mapper=posted))
     forwards, _ = streamed(model, image, (12, 12))
     np.testing.assert_array_equal(result[:], forwards[:])
+
+
+def test_what_forests_compare_is_the_same_for_every_part(monkeypatch, learned):
+    model, image = learned((57, 46), 'strided')
+    applying = model.applying(image)
+    whole = (slice(0, 57), slice(0, 46))
+    features, channels = applying.features(whole), applying.learned(whole)
+    monkeypatch.setattr('napari_flim.inference.applying.SLAB', 200)
+    for box in (whole, (slice(11, 40), slice(3, 17)), (slice(56, 57), slice(45, 46))):
+        part = (slice(None), *box)
+        np.testing.assert_allclose(applying.features(box), features[part], atol=1e-6)
+        np.testing.assert_allclose(applying.learned(box), channels[part], atol=1e-5)

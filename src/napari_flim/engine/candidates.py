@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_flim.engine.architecture import Block
 from napari_flim.engine.clustering import representatives, unit_norm
+from napari_flim.engine.marked_regions import MarkedRegions
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.options import LearningOptions
-from napari_flim.engine.patches import gather_patches
 
 LARGEST_MARKER = 1_000
 """A marker of more voxels is represented by this many, evenly spaced in raster order."""
@@ -86,13 +85,13 @@ def patch_statistics(patches: NDArray[np.float32], epsilon: float) -> PatchStati
 
 
 def marker_patches(
-    x: torch.Tensor, normalization: Normalization, grid: MarkerSet, spec: Block
+    regions: MarkedRegions, normalization: Normalization, grid: MarkerSet, spec: Block
 ) -> NDArray[np.float32]:
     """Normalised patches (M, P) at all marker voxels of a feature map."""
     ndim = grid.ndim
     kernel_size, dilation = spec.axes('kernel_size', ndim), spec.axes('dilation', ndim)
-    patches: NDArray[np.float32] = gather_patches(
-        x, grid.coordinates, kernel_size, dilation, normalization
+    patches: NDArray[np.float32] = regions.patches(
+        grid.coordinates, kernel_size, dilation, normalization
     ).numpy()
     return patches
 

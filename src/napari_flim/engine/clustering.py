@@ -17,6 +17,9 @@ from threadpoolctl import ThreadpoolController
 LARGEST_ITERATIONS = 100
 SMALLEST_MOVE = 1e-3
 SMALLEST_NORM = 1e-3
+TIE = 1e-4
+"""Squared distances that differ by a smaller share are equal: only rounding tells them apart, as
+for the two points of a group of two, and that depends on the machine and the size of the image."""
 LARGEST_BATCH = 1_000_000
 """Points times groups times starts that are computed together: 8 MB."""
 
@@ -138,7 +141,7 @@ def medoids(points: Floats, centres: Floats, assignment: Indices) -> Indices:
         members = np.flatnonzero(assignment == group)
         if len(members):
             away = ((points[members] - centre) ** 2).sum(axis=1)
-            result.append(int(members[away.argmin()]))
+            result.append(int(members[_first_smallest(away)]))
     return np.array(sorted(set(result)), dtype=np.int64)
 
 
@@ -177,7 +180,15 @@ def representatives(
     if kind == 'medoid':
         chosen = medoids(points, centres, assignment)
         return points[chosen], chosen
-    return centres, nearest(centres, points)
+    lengths = np.einsum('nd,nd->n', points, points)
+    away = lengths - 2 * _closeness(points, centres)
+    return centres, np.array([_first_smallest(row) for row in away], dtype=np.int64)
+
+
+def _first_smallest(squares: Floats) -> int:
+    """Index of the smallest squared distance, the lowest on ties."""
+    smallest = max(float(squares.min()), 0.0)
+    return int((squares <= smallest * (1 + TIE) + 1e-12).argmax())
 
 
 @cache

@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 
 from napari_flim.engine.candidates import thin_markers
 from napari_flim.engine.clustering import representatives
+from napari_flim.engine.marked_regions import MarkedRegions
 from napari_flim.engine.markers import BACKGROUND, MarkerSet
 from napari_flim.engine.normalization import Normalization
-from napari_flim.engine.patches import gather_patches, tap_offsets
+from napari_flim.engine.patches import tap_offsets
+
+RADIUS = 3.0
+"""In voxels, of the disk or ball around a voxel that must represent a marker."""
 
 
 def choose_feature_points(
-    inputs: Sequence[torch.Tensor],
+    inputs: Sequence[MarkedRegions],
     markers: Sequence[MarkerSet],
     normalization: Normalization,
     *,
-    radius: float = 3.0,
+    radius: float = RADIUS,
     on_background: int = 1,
     on_objects: int = 3,
     seed: int = 0,
@@ -34,7 +38,7 @@ def choose_feature_points(
 
     Parameters
     ----------
-    inputs : sequence of (C, \\*S) tensors
+    inputs : sequence of MarkedRegions
         Images after the input transform.
     markers : sequence of MarkerSet
     normalization : Normalization
@@ -69,12 +73,12 @@ def choose_feature_points(
 
 
 def _surroundings(
-    x: torch.Tensor, coordinates: NDArray[np.int64], radius: float, normalization: Normalization
+    x: MarkedRegions, coordinates: NDArray[np.int64], radius: float, normalization: Normalization
 ) -> NDArray[np.float64]:
     """Normalised values (M, P) in the disk or ball around every voxel."""
     ndim, reach = coordinates.shape[1], int(radius)
     size = (2 * reach + 1,) * ndim
-    box = gather_patches(x, coordinates, size, (1,) * ndim, normalization)
+    box = x.patches(coordinates, size, (1,) * ndim, normalization)
     inside = (tap_offsets(size, (1,) * ndim) ** 2).sum(axis=1) <= radius**2
     disk = box.reshape(len(coordinates), len(inside), -1)[:, torch.from_numpy(inside)]
     return disk.reshape(len(coordinates), -1).numpy().astype(np.float64)

@@ -25,9 +25,11 @@ from napari_flim.engine.candidates import (
     thin_markers,
 )
 from napari_flim.engine.consensus import consensus, to_bank
+from napari_flim.engine.crops import Crop, marker_crops
 from napari_flim.engine.encoder import BlockModule
-from napari_flim.engine.feature_points import choose_feature_points
+from napari_flim.engine.feature_points import RADIUS, choose_feature_points
 from napari_flim.engine.kernels import LearnedBlock
+from napari_flim.engine.marked_regions import MarkedRegions
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.normalization import (
     Normalization,
@@ -42,8 +44,43 @@ Watch = Callable[[int, int, torch.Tensor], None]
 """Takes an image from 0, a block from 1 (0 for the input) and channels (K, \\*S)."""
 
 
+def learning_crops(
+    marked: Sequence[MarkerSet],
+    architecture: Architecture,
+    options: LearningOptions = LearningOptions(),
+    start: Sequence[LearnedBlock] = (),
+    halo: Sequence[int] | None = None,
+) -> tuple[Crop, ...]:
+    """What learning has to read of one image.
+
+    Parameters
+    ----------
+    marked : sequence of MarkerSet
+        All markers of the image, also those used only for statistics.
+    architecture, options, start
+        As for `learn_encoder`.
+    halo : sequence of int, optional
+        Voxels to each side on which the input transform depends; none by default.
+
+    Returns
+    -------
+    tuple of Crop
+        One crop with all of the image where its markers are spread over much of it.
+    """
+    ndim, blocks = marked[0].ndim, _with_start(architecture, start).blocks
+    # The last block is not applied, so nothing is pooled after its patches.
+    last = Architecture((*blocks[:-1], replace(blocks[-1], pooling='none')))
+    stride, reach = last.strides(ndim)[-1], last.halo(ndim)
+    if options.method == 'bofp':
+        reach = tuple(max(int(RADIUS), own) for own in reach)
+    # A marker voxel goes to a cell that begins less than a stride away.
+    around = [r + s - 1 + h for r, s, h in zip(reach, stride, halo or (0,) * ndim, strict=True)]
+    voxels = np.concatenate([markers.coordinates for markers in marked])
+    return marker_crops(voxels, marked[0].shape, around, stride)
+
+
 def learn_encoder(
-    inputs: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor | MarkedRegions],
     markers: Sequence[MarkerSet],
     architecture: Architecture,
     options: LearningOptions = LearningOptions(),
@@ -56,8 +93,8 @@ def learn_encoder(
 
     Parameters
     ----------
-    inputs : sequence of (C, \\*S) tensors
-        Training images after the input transform.
+    inputs : sequence of (C, \\*S) tensors or MarkedRegions
+        Training images after the input transform: whole, or what lies in their `learning_crops`.
     markers : sequence of MarkerSet
         One for each image.
     architecture : Architecture
@@ -69,6 +106,7 @@ def learn_encoder(
     watch : callable, optional
         Called with the number of the image from 0, the number of the block, and the channels of
         every block that is encoded on the way (all but the last), for whoever needs them after.
+        Not called for images of which only crops are given.
 
     Yields
     ------
@@ -86,19 +124,17 @@ def learn_encoder(
     LearningError
         When no kernel can be learned.
     """
-    check_markers(inputs, markers)
+    features = [_as_regions(x) for x in inputs]
+    check_markers([x.size for x in features], markers)
     if options.method == 'bofp':
         measured = statistics_markers or markers
-        normalization = measure(inputs, measured, architecture.epsilon, options.object_share)
-        markers = choose_feature_points(inputs, markers, normalization, seed=options.seed)
+        normalization = measure(features, measured, architecture.epsilon, options.object_share)
+        markers = choose_feature_points(features, markers, normalization, seed=options.seed)
         points = sum(len(m) for m in markers)
         architecture = with_channels(architecture, [points] * len(architecture))
         options = replace(options, method='cluster', statistics='image')
-    specs = (*(block.spec for block in start), *architecture.blocks[len(start) :])
-    architecture = replace(architecture, blocks=specs)
-    ndim = markers[0].ndim
-    strides = [(1,) * ndim, *architecture.strides(ndim)]
-    blocks, features = list(start), list(inputs)
+    architecture = _with_start(architecture, start)
+    blocks = list(start)
     # Each block reads every image once and encodes it once, but the last one is not encoded.
     total = len(inputs) * (2 * len(architecture) - 1)
     done = 0
@@ -109,7 +145,6 @@ def learn_encoder(
                 markers,
                 spec,
                 options,
-                stride=strides[number - 1],
                 epsilon=architecture.epsilon,
                 number=number,
                 statistics_markers=statistics_markers,
@@ -119,22 +154,20 @@ def learn_encoder(
         if number < len(architecture):
             module = BlockModule(blocks[number - 1])
             for index, x in enumerate(features):
-                with torch.inference_mode():
-                    features[index] = module(x, overwrite=number > 1 and watch is None)
-                if watch is not None:
-                    watch(index, number, features[index])
+                features[index] = x.encoded(module, overwrite=number > 1 and watch is None)
+                if watch is not None and x.complete:
+                    watch(index, number, features[index].features[0])
                 done += 1
                 yield Progress(f'block {number}: encoding image {index + 1}', done, total)
     return tuple(blocks)
 
 
 def learn_block(
-    inputs: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor | MarkedRegions],
     markers: Sequence[MarkerSet],
     spec: Block,
     options: LearningOptions = LearningOptions(),
     *,
-    stride: Sequence[int] | None = None,
     epsilon: float = 0.01,
     number: int = 1,
     statistics_markers: Sequence[MarkerSet] | None = None,
@@ -143,14 +176,12 @@ def learn_block(
 
     Parameters
     ----------
-    inputs : sequence of (C, \\*S) tensors
+    inputs : sequence of (C, \\*S) tensors or MarkedRegions
         What the block reads: the transformed images, or the activations of the block before.
     markers : sequence of MarkerSet
-        In voxels of the images.
+        In voxels of the images; on a subsampled map they move to the nearest cell.
     spec : Block
     options : LearningOptions
-    stride : sequence of int, optional
-        Accumulated stride of ``inputs``; marker voxels move to the nearest cell.
     epsilon : float
         Added to every deviation.
     number : int
@@ -173,28 +204,39 @@ def learn_block(
             f'One block alone cannot be learned with method {options.method!r}; '
             'use learn_encoder, with start for the blocks that stay.'
         )
-    stride = stride or (1,) * markers[0].ndim
-    pairs = zip(statistics_markers or markers, inputs, strict=True)
-    measured = [m.on_grid(stride, x.shape[1:]) for m, x in pairs]
-    normalization = measure(inputs, measured, epsilon, options.object_share)
+    regions = [_as_regions(x) for x in inputs]
+    pairs = zip(statistics_markers or markers, regions, strict=True)
+    measured = [m.on_grid(x.stride, x.shape) for m, x in pairs]
+    normalization = measure(regions, measured, epsilon, options.object_share)
     grids = [
-        thin_markers(m.on_grid(stride, x.shape[1:])) for m, x in zip(markers, inputs, strict=True)
+        thin_markers(m.on_grid(x.stride, x.shape)) for m, x in zip(markers, regions, strict=True)
     ]
     _warn_about_flat_channels(normalization, epsilon, number)
     patches = [
-        marker_patches(x, normalization, grid, spec) for x, grid in zip(inputs, grids, strict=True)
+        marker_patches(x, normalization, grid, spec) for x, grid in zip(regions, grids, strict=True)
     ]
     statistics = _coordinate_statistics(patches, options, epsilon)
     found = []
     for index, (values, grid) in enumerate(zip(patches, grids, strict=True)):
         if statistics is not None:
             values = ((values - statistics[index].mean) / statistics[index].std).astype(np.float32)
+        stride = regions[index].stride
         found.append(cluster_markers(values, grid, stride, spec, options, (number, index)))
         yield Progress(f'block {number}: kernels of image {index + 1}', index + 1, len(inputs))
     kept = consensus(Candidates.join(found), spec, options, number, epsilon)
     check_classes(kept.classes, markers, number)
     bank = to_bank(kept, spec, markers[0].ndim, statistics)
     return LearnedBlock(spec, normalization, bank)
+
+
+def _as_regions(inputs: torch.Tensor | MarkedRegions) -> MarkedRegions:
+    return inputs if isinstance(inputs, MarkedRegions) else MarkedRegions.whole(inputs)
+
+
+def _with_start(architecture: Architecture, start: Sequence[LearnedBlock]) -> Architecture:
+    """The architecture with the blocks that stay in place of its first ones."""
+    specs = (*(block.spec for block in start), *architecture.blocks[len(start) :])
+    return replace(architecture, blocks=specs)
 
 
 def _coordinate_statistics(
@@ -211,34 +253,36 @@ def _coordinate_statistics(
 
 
 def measure(
-    inputs: Sequence[torch.Tensor],
+    inputs: Sequence[MarkedRegions],
     grids: Sequence[MarkerSet],
     epsilon: float,
     object_share: float | None = None,
 ) -> Normalization:
     """Marker-based normalisation per channel, over the marker voxels of all images."""
-    values = [
-        x.flatten(1)[:, torch.from_numpy(grid.flat)].T.numpy()
-        for x, grid in zip(inputs, grids, strict=True)
-    ]
+    values = [x.values(grid.coordinates) for x, grid in zip(inputs, grids, strict=True)]
     classes = np.concatenate([grid.classes for grid in grids])
     weights = None if object_share is None else object_oversampling(classes, object_share)
     return marker_statistics(np.concatenate(values), epsilon, weights)
 
 
-def check_markers(inputs: Sequence[torch.Tensor], markers: Sequence[MarkerSet]) -> None:
-    """Raise `MarkerError` unless there are markers of two classes that fit the images."""
-    if not inputs or len(inputs) != len(markers):
+def check_shapes(shapes: Sequence[tuple[int, ...]], markers: Sequence[MarkerSet]) -> None:
+    """Raise `MarkerError` unless there is one marker set of its shape for each image."""
+    if not shapes or len(shapes) != len(markers):
         raise MarkerError(
-            f'{len(inputs)} images came with {len(markers)} marker sets; '
+            f'{len(shapes)} images came with {len(markers)} marker sets; '
             'give one marker set for each image, and at least one image.'
         )
-    for index, (x, marker) in enumerate(zip(inputs, markers, strict=True), start=1):
-        if tuple(x.shape[1:]) != marker.shape:
+    for index, (shape, marker) in enumerate(zip(shapes, markers, strict=True), start=1):
+        if shape != marker.shape:
             raise MarkerError(
-                f'Image {index} has shape {tuple(x.shape[1:])}, but its markers were made for '
+                f'Image {index} has shape {shape}, but its markers were made for '
                 f'{marker.shape}; markers need the shape of their image.'
             )
+
+
+def check_markers(shapes: Sequence[tuple[int, ...]], markers: Sequence[MarkerSet]) -> None:
+    """Raise `MarkerError` unless there are markers of two classes that fit the images."""
+    check_shapes(shapes, markers)
     present = sorted({c for marker in markers for c in marker.class_counts})
     if not present:
         raise MarkerError('No voxel is marked; paint background (1) and an object (2).')

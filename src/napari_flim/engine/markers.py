@@ -8,7 +8,8 @@ strokes on a huge volume cost as little as on a small image.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_flim.engine.image import SPATIAL, read_array, read_stack
 from napari_flim.errors import MarkerError
 
 BACKGROUND = 1
 
 LARGEST_LABEL = 255
 """Of the markers in files of the plugin and in layers of napari, which hold uint8."""
+
+BLOCK = 2**24
+"""Voxels of labels that are read at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,9 @@ class MarkerSet:
 
     @classmethod
     def from_labels(cls, labels: Any, *, across_classes: bool = False) -> MarkerSet:
-        """Markers from a Labels-like array: numpy, dask or zarr, of any integer type.
+        """Markers from a Labels-like array: numpy, dask, zarr or h5py, of any integer type.
+
+        Lazy arrays are read block by block; never is all of a large one in memory.
 
         Parameters
         ----------
@@ -157,7 +164,7 @@ class MarkerSet:
                 f'Markers of shape {shape} were given; expected one label for each voxel of an '
                 'image (y, x) or a volume (z, y, x). For a stack, use MarkerSet.from_stack.'
             )
-        voxels, values = _marked(labels)
+        voxels, values = _marked(labels, shape)
         if len(values) and values.min() < 0:
             raise MarkerError(f'Markers hold the value {values.min()}; expected 0, 1, 2, ...')
         return cls.from_points(voxels, values, shape, across_classes=across_classes)
@@ -179,10 +186,11 @@ class MarkerSet:
                 f'A stack of markers of shape {labels.shape} was given for images with '
                 f'{ndim} axes; expected {ndim + 1} axes.'
             )
-        return [
-            cls.from_labels(labels[index], across_classes=across_classes)
-            for index in range(labels.shape[0])
-        ]
+        steps = labels
+        if not isinstance(labels, np.ndarray):
+            images = read_stack(labels, 'T' + SPATIAL[-ndim:], name='markers')
+            steps = [image.data[0] for image in images]
+        return [cls.from_labels(step, across_classes=across_classes) for step in steps]
 
     def of_class(self, number: int) -> MarkerSet:
         """Only the voxels of one class; marker numbers are kept."""
@@ -227,29 +235,38 @@ def _flat(coordinates: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.in
     return flat
 
 
-def _marked(labels: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions and values of marked voxels; lazy arrays are read plane by plane."""
-    if isinstance(labels, np.ndarray):
+def _marked(labels: Any, shape: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions and values of marked voxels in raster order, read block by block."""
+    read = _reader(labels, len(shape))
+    sides = _block_sides(labels, shape)
+    starts = [range(0, length, side) for length, side in zip(shape, sides, strict=True)]
+    voxels, values = [np.zeros((0, len(shape)), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for start in itertools.product(*starts):
+        block = read(tuple(slice(first, first + s) for first, s in zip(start, sides, strict=True)))
         # Numpy finds what is true in a flat mask many times faster than what is not 0 in an image.
-        found = np.unravel_index(np.flatnonzero(labels != 0), labels.shape)
-        return np.stack(found, axis=1).astype(np.int64), labels[found].astype(np.int64)
-    voxels, values = [], []
-    step = max(1, _chunk_length(labels))
-    for start in range(0, labels.shape[0], step):
-        slab = np.asarray(labels[start : start + step])
-        positions, found_values = _marked(slab)
-        positions[:, 0] += start
-        voxels.append(positions)
-        values.append(found_values)
-    return np.concatenate(voxels), np.concatenate(values)
+        found = np.unravel_index(np.flatnonzero(block != 0), block.shape)
+        voxels.append(np.stack(found, axis=1).astype(np.int64) + np.array(start))
+        values.append(block[found].astype(np.int64))
+    positions = np.concatenate(voxels)
+    order = np.argsort(_flat(positions, shape), kind='stable')
+    return positions[order], np.concatenate(values)[order]
 
 
-def _chunk_length(labels: Any) -> int:
-    chunks = getattr(labels, 'chunks', None)
-    if not chunks:
-        return 1
-    first = chunks[0]
-    return int(first) if isinstance(first, int) else int(first[0])
+def _reader(labels: Any, ndim: int) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
+    if isinstance(labels, np.ndarray):
+        return labels.__getitem__
+    image = read_array(labels, SPATIAL[-ndim:], name='markers')
+    return lambda box: image.crop(box).data[0]
+
+
+def _block_sides(labels: Any, shape: Sequence[int]) -> list[int]:
+    """Sides of the blocks that are read: whole chunks, as many as are not too much at once."""
+    chunks = getattr(labels, 'chunks', None) or (1,) * len(shape)
+    sides = [max(chunk) if isinstance(chunk, tuple) else int(chunk) for chunk in chunks]
+    for axis in reversed(range(len(shape))):
+        fits = max(1, BLOCK // max(1, math.prod(sides)))
+        sides[axis] = max(1, min(int(shape[axis]), sides[axis] * fits))
+    return sides
 
 
 def _components(

@@ -18,6 +18,10 @@ STRIP_BYTES = 2 * 2**20
 SMALLEST_STRIP = 16
 """Rows; of lower strips too much would be read twice."""
 
+WIDEST_MARGIN = 1
+"""Voxels outside an image that torch is left to imagine. Of more, oneDNN makes matrix products on
+a processor: up to twice as slow, and in bits that depend on the number of threads."""
+
 
 def convolve(
     features: torch.Tensor,
@@ -86,10 +90,13 @@ def _answer_rows(
     if centre is not None:
         part = part - centre
     above, below = lower - first + padding[0], last + padding[0] - upper
-    if above != below:
+    native = (F.conv2d, F.conv3d)[part.ndim - 3]
+    if part.ndim == 3 and max(padding) > WIDEST_MARGIN and not part.is_cuda:
+        part = F.pad(part, (padding[1], padding[1], above, below))
+        padding, above = [0, 0], 0
+    elif above != below:
         part = F.pad(part, (0, 0) * (part.ndim - 2) + (above, below))
         above = 0
-    native = (F.conv2d, F.conv3d)[part.ndim - 3]
     return native(part[None], kernels, bias, padding=(above, *padding[1:]), dilation=steps)[0]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PART = 2**22
+"""Values that are counted at once."""
+
 
 def exact_percentiles(values: NDArray[Any], percentiles: Sequence[float]) -> list[float]:
     """The numbers of ``np.percentile``, from a histogram for 8 and 16 bits, which is faster.
@@ -26,7 +29,7 @@ def exact_percentiles(values: NDArray[Any], percentiles: Sequence[float]) -> lis
     """
     if values.dtype not in (np.uint8, np.uint16):
         return [float(value) for value in np.percentile(values, percentiles)]
-    at_most = np.bincount(values.reshape(-1)).cumsum()
+    at_most = _counts(values.reshape(-1)).cumsum()
     last = values.size - 1
     result = []
     for percentile in percentiles:
@@ -41,3 +44,12 @@ def exact_percentiles(values: NDArray[Any], percentiles: Sequence[float]) -> lis
         else:
             result.append(upper - (upper - lower) * (1 - share))
     return [float(value) for value in result]
+
+
+def _counts(values: NDArray[Any]) -> NDArray[np.int64]:
+    """How often each value of 8 or 16 bits occurs."""
+    counts = np.zeros(np.iinfo(values.dtype).max + 1, dtype=np.int64)
+    # Numpy counts a copy in 64 bits, which of all values would be large.
+    for start in range(0, len(values), PART):
+        counts += np.bincount(values[start : start + PART], minlength=len(counts))
+    return counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform, Ranges
 from napari_flim.inference.tiles import Box, Tile
+
+SLAB = 2**19
+"""Voxels whose channels of block 1 are computed at once for delineation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,17 @@ class Applying:
 
     def learned(self, box: Box) -> NDArray[np.float32]:
         """Channels of block 1 at image size: (K, \\*box) float32."""
+        shape = [part.stop - part.start for part in box]
+        result = np.empty((len(self.blocks[0].bank), *shape), dtype=np.float32)
+        # Slab by slab, since encoding takes several times the memory of what it gives.
+        rows = max(1, SLAB // prod(shape[1:]))
+        for start in range(0, shape[0], rows):
+            first = box[0].start + start
+            slab = slice(first, min(first + rows, box[0].stop))
+            result[:, start : start + rows] = self._learned((slab, *box[1:]))
+        return result
+
+    def _learned(self, box: Box) -> NDArray[np.float32]:
         stride = self.architecture.strides(self.image.ndim)[0]
         around = [h + s for h, s in zip(self._reach(1), stride, strict=True)]
         tile = self._around(box, around, stride)
