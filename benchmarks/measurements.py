@@ -83,9 +83,9 @@ def measure_learning(folder: Path) -> dict[str, list[float]]:
 
 def measure_memory(folder: Path) -> dict[str, list[float]]:
     """Bytes by which reading the files and learning raise the peak over that of the imports."""
-    imported = _peak_memory()
+    imported = peak_memory()
     read_examples(folder).learn()
-    return {'bytes': [_peak_memory() - imported]}
+    return {'bytes': [peak_memory() - imported]}
 
 
 def measure_image(folder: Path) -> Comparison:
@@ -175,7 +175,7 @@ def _time(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +61,20 @@ def folders(tmp_path: Path) -> Path:
         if number < 2:
             imsave(tmp_path / 'markers' / f'{number}.png', one.markers, check_contrast=False)
     return tmp_path
+
+
+@pytest.fixture
+def draw() -> Callable[[int], Scene]:
+    """Draws one of many scenes, by its number."""
+    return draw_scene
+
+
+@pytest.fixture
+def six_images(tmp_path: Path) -> Path:
+    """A folder with six images, 0.png to 5.png, of which 2.png is broken."""
+    folder = tmp_path / 'six'
+    folder.mkdir()
+    for number in range(6):
+        imsave(folder / f'{number}.png', draw_scene(number).image, check_contrast=False)
+    (folder / '2.png').write_bytes(b'no picture')
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.lids_images import read_mimg
-from napari_flim.io.results import write_labels, write_saliency, write_table
+from napari_flim.io.results import RESULT_FORMATS, write_labels, write_saliency, write_table
 from napari_flim.io.seeds import write_seeds
 from napari_flim.model import load_model, settings_of
 from napari_flim.progress import finish
@@ -36,6 +37,14 @@ from napari_flim.session.sources import ImageSource
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'libift'
 BROKEN = b'\x89PNG\r\n\x1a\n this is no picture'
+
+
+RUN_FILES = ['model.flim', 'report.csv', 'run.json']
+
+
+def results_in(folder: Path) -> list[str]:
+    """Names of results, without what a run writes of itself."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in RUN_FILES)
 
 
 def run(*arguments: object, expect: int = 0):
@@ -71,7 +80,7 @@ def test_images_become_a_model_then_objects_then_a_table(folders: Path) -> None:
     results = folders / 'results'
     run('segment', folders / 'squares.flim', folders / 'images', '--out', results, '--saliency')
     assert sorted(p.name for p in results.iterdir()) == sorted(
-        f'{n}_{kind}.tif' for n in range(3) for kind in ('labels', 'saliency')
+        [f'{n}_{kind}.tif' for n in range(3) for kind in ('labels', 'saliency')] + RUN_FILES
     )
     labels = tifffile.imread(results / '2_labels.tif')
     assert (labels.dtype, labels.shape, labels.max()) == (np.uint8, (48, 48), 2)
@@ -110,7 +119,7 @@ def test_an_unreadable_file_in_the_middle_is_named_and_skipped(folders: Path) ->
     )
     assert '1.png' in outcome.output
     assert '2 of 3 files are segmented' in plain(outcome)
-    assert sorted(p.name for p in (folders / 'r').iterdir()) == ['0_labels.tif', '2_labels.tif']
+    assert results_in(folders / 'r') == ['0_labels.tif', '2_labels.tif']
 
 
 def test_learning_goes_on_without_an_unreadable_training_image(folders: Path) -> None:
@@ -233,12 +242,12 @@ def test_results_beside_the_images_are_not_segmented_again(folders: Path) -> Non
     arguments = ('segment', folders / 'squares.flim', folders / 'images')
     arguments = (*arguments, '--out', folders / 'images', '--saliency')
     run(*arguments)
-    first = {path.name: path.read_bytes() for path in (folders / 'images').iterdir()}
-    assert len(first) == 3 + 6
-    outcome = plain(run(*arguments))
+    first = {path.name: path.read_bytes() for path in (folders / 'images').glob('*_*')}
+    assert len(first) == 6
+    outcome = plain(run(*arguments, '--overwrite'))
     assert '6 results of earlier runs' in outcome
     assert '3 of 3 files are segmented' in outcome
-    assert {path.name: path.read_bytes() for path in (folders / 'images').iterdir()} == first
+    assert {path.name: path.read_bytes() for path in (folders / 'images').glob('*_*')} == first
 
 
 def test_a_truth_without_a_prediction_is_named_and_fails_the_run(folders: Path) -> None:
@@ -319,8 +328,7 @@ def test_axes_decide_what_a_tiff_without_metadata_is(folders: Path) -> None:
         '--out',
         folders / 'r',
     )
-    names = sorted(p.name for p in (folders / 'r').iterdir())
-    assert names == [f'stack-00{n}_labels.tif' for n in range(3)]
+    assert results_in(folders / 'r') == [f'stack-00{n}_labels.tif' for n in range(3)]
 
 
 def test_a_model_becomes_a_lids_folder_and_comes_back(folders: Path) -> None:
@@ -539,7 +547,7 @@ def test_command_line_python_and_docks_find_the_same_objects_to_the_byte(folders
     source = ImageSource('a', 'squares', imread(path), 'YX', (1.0, 1.0))
     drawn = finish(
         draft_of(DraftRequest(model, Target(source), model.delineation, None, Corrections()))
-    )
+    ).draft
     assert drawn.labels.max() == 2
     expected = (folders / 'r' / '2_labels.tif').read_bytes()
     for name, labels in (('python', model.segment(path)), ('docks', drawn.labels)):
@@ -595,8 +603,8 @@ def test_the_table_of_the_dock_is_that_of_the_command_line_to_the_byte(folders: 
     model = load_model(folders / 'squares.flim')
     image = imread(folders / 'images' / '2.png')
     target = Target(ImageSource('k', '2', image, 'YX', (1.0, 1.0)))
-    draft = finish(draft_of(DraftRequest(model, target, model.delineation, None, Corrections())))
-    table = finish(measured(draft))
+    request = DraftRequest(model, target, model.delineation, None, Corrections())
+    table = finish(measured(finish(draft_of(request)).draft))
     assert table.columns[-1] == ACCEPTED
     write_table(folders / 'dock.csv', table.drop(columns=ACCEPTED))
     assert (folders / 'dock.csv').read_bytes() == (folders / 'r' / '2_objects.csv').read_bytes()
@@ -708,3 +716,58 @@ def test_info_says_how_objects_are_found(folders: Path) -> None:
     assert 'holes filled, inner seeds 2.5 away' in text
     assert 'outer seeds' not in text
     assert 'area' not in text
+
+
+def test_a_folder_with_results_is_only_written_to_when_that_is_said(folders: Path) -> None:
+    learn(folders)
+    segment(folders, '--objects')
+    outcome = plain(segment(folders, '--objects', expect=2))
+    assert 'has finished 3 of 3 files. Resume it, overwrite it' in outcome
+    outcome = plain(segment(folders, '--objects', '--resume'))
+    assert '3 files were finished before; 0 are left' in outcome
+    outcome = plain(segment(folders, '--objects', '--resume', '--method', 'none', expect=2))
+    assert 'delineation method was dynamic_trees, now none' in outcome
+    assert 'give one of them' in plain(segment(folders, '--resume', '--overwrite', expect=2))
+    outcome = plain(segment(folders, '--overwrite', '--method', 'none'))
+    assert '6 results of the earlier run' in outcome
+    assert results_in(folders / 'r') == [f'{n}_labels.tif' for n in range(3)]
+
+
+def test_a_report_names_the_model_file_and_says_why_files_have_failed(folders: Path) -> None:
+    learn(folders)
+    (folders / 'images' / '1.png').write_bytes(BROKEN)
+    outcome = plain(segment(folders, expect=1))
+    assert 'report.csv says why files have failed; --resume tries them again' in outcome
+    rows = rows_of(folders / 'r' / 'report.csv')
+    assert [row['status'] for row in rows] == ['done', 'failed', 'done']
+    assert '1.png' in rows[1]['message']
+    about = json.loads((folders / 'r' / 'run.json').read_text())
+    sha256 = hashlib.sha256((folders / 'squares.flim').read_bytes()).hexdigest()
+    assert about['model'] == {'name': str(folders / 'squares.flim'), 'sha256': sha256}
+
+
+def test_a_pattern_and_a_format_are_followed(folders: Path) -> None:
+    learn(folders)
+    outputs = ('--pattern', '[02].png', '--format', 'nii.gz', '--outlines')
+    segment(folders, *outputs)
+    assert results_in(folders / 'r') == sorted(
+        f'{n}_{kind}' for n in (0, 2) for kind in ('labels.nii.gz', 'outlines.png')
+    )
+    for option, words in (
+        (('--format', 'gif'), 'tif, ome-zarr, nii.gz'),
+        (('--pattern', 'x'), 'x'),
+    ):
+        assert words in plain(segment(folders, *option, out='other', expect=2))
+
+
+def test_help_names_every_format() -> None:
+    text = plain(run('segment', '--help'))
+    for name in RESULT_FORMATS:
+        assert name in text
+
+
+@pytest.mark.parametrize('amount', ['much', '0', '2XB', '-3GB', '5i'])
+def test_memory_that_is_no_amount_is_a_usage_error(folders: Path, amount: str) -> None:
+    learn(folders)
+    outcome = segment(folders, f'--memory={amount}', expect=2)
+    assert 'is no amount of memory; give one such as 2GB' in plain(outcome)

@@ -126,9 +126,40 @@ def learn(
 def segment(
     model: Annotated[Path, typer.Argument(help='A .flim file.', show_default=False)],
     images: Images,
-    out: Annotated[Path, typer.Option(help='Folder for STEM_labels.tif and STEM_saliency.tif.')],
-    saliency: Annotated[bool, typer.Option('--saliency', help='Also write saliency.')] = False,
-    objects: Table = False,
+    out: Annotated[Path, typer.Option(help='Folder for results, report.csv and run.json.')],
+    saliency: Annotated[
+        bool, typer.Option('--saliency', help='Also write STEM_saliency, a map for each class.')
+    ] = False,
+    objects: Annotated[
+        bool,
+        typer.Option(
+            '--objects',
+            help='Also write STEM_objects.csv, a row for each object, and objects.csv of all.',
+        ),
+    ] = False,
+    outlines: Annotated[
+        bool, typer.Option('--outlines', help='Also write STEM_outlines.png, to look at.')
+    ] = False,
+    format: Annotated[  # noqa: A002 - the word of the command line
+        str, typer.Option(help='Of label images and saliency: tif, ome-zarr or nii.gz.')
+    ] = 'tif',
+    pattern: Annotated[
+        str | None, typer.Option(help="Which images of a folder, such as '*.tif' or '**/*.tif'.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option('--resume', help='Do what an earlier run in --out has not done.')
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option('--overwrite', help='Remove the results of an earlier run in --out.')
+    ] = False,
+    workers: Annotated[int, typer.Option(help='Processes that share the cores.', min=1)] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help='Workers of this dask scheduler: tcp://host:8786.')
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(help='What the run may take, such as 2GB; a quarter of the free memory.'),
+    ] = None,
     axes: Axes = None,
     decoder: DecoderName = None,
     block: BlockNumber = None,
@@ -142,14 +173,25 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Find the objects in images or volumes."""
-    from napari_flim.cli.delineation_options import DelineationOptions
-    from napari_flim.cli.segment import Also
-    from napari_flim.cli.segment import run as segment_files
-
-    options = DelineationOptions(method, threshold, smallest, largest, border, erosion, dilation)
+    if resume and overwrite:
+        raise typer.BadParameter('--resume and --overwrite are opposites; give one of them.')
     with guarded(debug):
+        from napari_flim.cli.delineation_options import DelineationOptions
+        from napari_flim.cli.segment import Chosen, Crew, outputs_of
+        from napari_flim.cli.segment import run as segment_files
+
+        options = DelineationOptions(
+            method, threshold, smallest, largest, border, erosion, dilation
+        )
         segment_files(
-            model, images, out, Also(saliency, objects), axes, decoder, block, options, debug
+            model,
+            images,
+            out,
+            outputs_of(saliency, objects, outlines, format),
+            Chosen(axes, pattern, decoder, block, options),
+            Crew(workers, scheduler, memory),
+            'resume' if resume else 'overwrite' if overwrite else 'refuse',
+            debug,
         )
 
 
