@@ -44,6 +44,9 @@ bench: $(STAMP) ## Measure speed, memory, waiting in napari, and accuracy
 	$(BIN)/python benchmarks/speed.py
 	$(VIRTUAL_DISPLAY) $(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/delineation.py
+	$(BIN)/python benchmarks/batch.py
+	$(BIN)/python benchmarks/memory.py
 
 pictures: $(STAMP) ## Draw the pictures of the docs again
 	$(BIN)/napari-flim demo --no-window --out $(PICTURES)

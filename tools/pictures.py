@@ -6,18 +6,20 @@ xvfb-run -a -s "-screen 0 1600x1000x24" python tools/pictures.py docs/images
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 PATIENCE_S = 60.0
 THEMES = ('dark', 'light')
 WIDTHS = (320, 480)
 HEIGHT = 900
 WINDOW = (1280, 800)
-DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate')
+DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate', 'Batch segmentation')
 
 
 def wait_for(done: Callable[[], bool], rest_s: float = 0.6) -> None:
@@ -34,7 +36,33 @@ def wait_for(done: Callable[[], bool], rest_s: float = 0.6) -> None:
         QApplication.processEvents()
 
 
-def draw_docks(folder: Path) -> None:
+def write_images(folder: Path) -> Path:
+    """Parts of the coins as files, one of which is broken."""
+    import tifffile
+    from skimage.data import coins
+
+    images = folder / 'coins'
+    images.mkdir()
+    for number in range(9):
+        row, column = divmod(number, 3)
+        part = coins()[row * 60 : row * 60 + 180, column * 90 : column * 90 + 200 - 10 * row]
+        tifffile.imwrite(images / f'coins_{number + 1:02d}.tif', part)
+    (images / 'coins_04.tif').write_bytes(b'II*')
+    return images
+
+
+def segment_images(controller: Any, images: Path) -> None:
+    """Try the first file, segment all, and open a result."""
+    batch = controller.batch
+    batch.choose(inputs=(images,), outlines=True)
+    wait_for(lambda: batch.found is not None)
+    batch.try_first()
+    wait_for(lambda: batch.preview is not None and batch.work is None)
+    batch.start()
+    wait_for(lambda: batch.run.summary is not None and batch.found is not None)
+
+
+def draw_docks(folder: Path, images: Path) -> None:
     """Every dock alone, on the coins."""
     import napari
 
@@ -51,6 +79,9 @@ def draw_docks(folder: Path) -> None:
         controller.delineator.delineate()
         wait_for(lambda c=controller: c.table.frame is not None)
         controller.choice.choose([3])
+        segment_images(controller, images)
+        docks['Batch segmentation'][1].panel.files.view.selectRow(3)
+        shutil.rmtree(controller.batch.folder)
         for name, (dock, widget) in docks.items():
             dock.setFloating(True)
             dock.raise_()
@@ -58,7 +89,7 @@ def draw_docks(folder: Path) -> None:
                 widget.setFixedWidth(width)
                 dock.resize(width, HEIGHT)
                 wait_for(lambda c=controller: c.session.work is None)
-                widget.grab().save(str(folder / f'{name.lower()}_{theme}_{width}.png'))
+                widget.grab().save(str(folder / f'{name.split()[0].lower()}_{theme}_{width}.png'))
         viewer.close()
 
 
@@ -149,14 +180,41 @@ def draw_delineation(folder: Path) -> None:
     viewer.close()
 
 
+def draw_batch(folder: Path, images: Path) -> None:
+    """A folder segmented, and one of its results opened."""
+    from napari_flim.bridge.commands import open_dock
+    from napari_flim.bridge.controller import CONTROLLERS
+    from napari_flim.bridge.show import open_window
+
+    viewer = open_window('napari-flim demo')
+    viewer.window.resize(*WINDOW)
+    controller = CONTROLLERS.of(viewer)
+    viewer.open_sample('napari-flim', 'coins')
+    wait_for(lambda: controller.session.learned is not None and controller.session.work is None)
+    dock = open_dock(viewer, 'Batch segmentation')
+    segment_images(controller, images)
+    dock.widget().panel.files.view.selectRow(6)
+    for layer in viewer.layers:
+        layer.visible = False
+    controller.batch.open_result(controller.batch.run.rows[6])
+    wait_for(lambda: 'coins_07.tif objects' in viewer.layers)
+    viewer.screenshot(path=str(folder / 'batch_window.png'), canvas_only=False, flash=False)
+    viewer.close()
+
+
 def main(folder: Path) -> None:
     """Draw everything; copies of sessions go to a folder that is removed."""
     with tempfile.TemporaryDirectory() as place:
         os.environ['XDG_DATA_HOME'] = place
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        draw_docks(folder)
+        # Pictures show short paths.
+        os.chdir(place)
+        images = write_images(Path())
+        draw_docks(folder, images)
         draw_first_session(folder)
         draw_delineation(folder)
+        draw_batch(folder, images)
 
 
 if __name__ == '__main__':

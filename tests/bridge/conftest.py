@@ -50,7 +50,12 @@ class HeldRunner:
     def go_on(self) -> None:
         """Run what is held, and what is submitted on the way."""
         while self._held is not None:
-            request, self._held = self._held, None
+            self.step()
+
+    def step(self) -> None:
+        """Run what is held; what that submits is held."""
+        request, self._held = self._held, None
+        if request is not None:
             request.carry_out(Event(), request.report)()
 
     def _hold(self, request: Request[Any] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_flim.bridge import correction_layers
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.io.saved_corrections import LARGEST
 
@@ -99,6 +100,43 @@ def test_painting_goes_on_when_an_image_was_closed_and_opened_again(desk, layers
     assert stroked(desk, key) == 28
 
 
+def test_the_layer_of_a_forgotten_item_is_the_users_when_its_image_is_added_again(
+    desk, layers, painted
+):
+    items, image = desk.controller.items, desk.viewer.layers['cells']
+    data = painted.data.copy()
+    items.remove(desk.session.current)
+    items.add(image)
+    desk.rest()
+    key = desk.session.current
+    assert key == str(image.unique_id)
+    assert not link_of(painted)
+    assert painted in desk.viewer.layers
+    desk.stroke(painted, (slice(40, 44), slice(2, 9)), 1)
+    desk.rest()
+    assert stroked(desk) == 0
+    again = layers.show(key)
+    assert again is not painted
+    assert not again.data.any()
+    assert np.array_equal(painted.data[STROKE], data[STROKE])
+
+
+def test_a_session_opened_over_an_open_image_brings_its_own_strokes(
+    desk, layers, painted, tmp_path
+):
+    desk.controller.files.save_session(tmp_path / 'cells.flim-session')
+    saved = painted.data.copy()
+    desk.stroke(painted, (slice(40, 44), slice(2, 9)), 1)
+    desk.rest()
+    assert stroked(desk) == 56
+    desk.controller.files.open_session(tmp_path / 'cells.flim-session')
+    desk.rest()
+    again = layers.show(desk.session.current)
+    assert again is not painted
+    assert np.array_equal(again.data, saved)
+    assert stroked(desk) == 28
+
+
 @pytest.mark.parametrize('label', [-3, LARGEST + 1, 300_000_000])
 def test_a_label_that_no_object_can_have_is_refused_and_other_images_are_read(
     desk, layers, painted, scene, label
@@ -129,3 +167,49 @@ def test_what_could_not_be_read_is_read_again_with_the_next_stroke_anywhere(
     desk.stroke(layers.show(key), STROKE, 2)
     desk.rest()
     assert stroked(desk, link_of(painted)['item']) == 56
+
+
+def test_undo_and_redo_in_a_volume_read_the_slices_of_their_stroke_only(
+    new_desk, scene, monkeypatch
+):
+    desk = new_desk()
+    image, _ = desk.open(np.stack([scene.image] * 6), 'volume')
+    key = str(image.unique_id)
+    layer = desk.controller.corrections.show(key)
+    layer.brush_size = 3
+    read = []
+    usual = correction_layers.read_strokes
+
+    def watched(layer, axes, planes, *others):
+        read.append(planes)
+        return usual(layer, axes, planes, *others)
+
+    monkeypatch.setattr(correction_layers, 'read_strokes', watched)
+    counts = []
+    for act in (
+        lambda: layer.paint((1, 10, 10), 1),
+        lambda: layer.paint((4, 20, 20), 2),
+        lambda: layer.paint((4, 20, 20), 0),
+        layer.undo,
+        layer.undo,
+        layer.undo,
+        layer.redo,
+        layer.redo,
+        lambda: layer.refresh(),
+    ):
+        act()
+        desk.rest()
+        counts.append(stroked(desk, key))
+        assert counts[-1] == (layer.data > 0).sum()
+    assert read == [{1}, {4}, {4}, {4}, {4}, {1}, {1}, {4}, None]
+    one = counts[0]
+    assert counts == [one, 2 * one, one, 2 * one, one, 0, one, 2 * one, 2 * one]
+
+
+def test_what_a_script_fills_in_is_read_when_it_asks_for_a_refresh(desk, painted):
+    painted.undo()
+    desk.rest()
+    painted.data[40:44, 2:9] = 1
+    painted.refresh()
+    desk.rest()
+    assert stroked(desk) == 28

@@ -239,6 +239,76 @@ def test_an_edit_that_fails_takes_no_stroke_with_it(held_drawn):
     assert number not in delineator.draft.ids()
 
 
+def test_an_edit_behind_one_that_cannot_be_made_is_made(held_drawn):
+    desk, runner = held_drawn
+    delineator = desk.controller.delineator
+    first, last = delineator.draft.ids()[0], delineator.draft.ids()[-1]
+    delineator.delete([999])
+    delineator.delete([last])
+    delineator.delete([998])
+    delineator.accept([first])
+    runner.go_on()
+    assert last not in delineator.draft.ids()
+    assert set(delineator.draft.corrections.decisions.accepted) == {first}
+    assert 'no object 999' in delineator.message.text
+    assert 'no object 998' in delineator.message.text
+    assert [name for name, _ in delineator.corrections_of().edits.done] == [
+        f'delete object {last}',
+        f'accept object {first}',
+    ]
+
+
+@pytest.mark.parametrize('rests', [True, False])
+def test_an_edit_that_waits_is_made_though_the_image_was_closed_and_opened_again(held_drawn, rests):
+    desk, runner = held_drawn
+    delineator, old = desk.controller.delineator, desk.session.current
+    ids = delineator.draft.ids()
+    delineator.delete([ids[0]])
+    image = desk.viewer.layers['cells']
+    desk.viewer.layers.remove(image)
+    if rests:
+        desk.rest()
+    desk.viewer.add_image(image.data, name='cells')
+    desk.rest()
+    assert desk.session.current != old
+    desk.controller.learner._runner.go_on()
+    runner.go_on()
+    assert delineator.draft is None
+    delineator.delineate()
+    runner.go_on()
+    assert delineator.draft.ids() == ids[1:]
+
+
+@pytest.mark.parametrize('rests', [True, False])
+def test_nothing_that_waits_is_done_to_an_item_made_anew_of_a_forgotten_one(held_drawn, rests):
+    desk, runner = held_drawn
+    delineator, key = desk.controller.delineator, desk.session.current
+    ids = delineator.draft.ids()
+    delineator.delete([ids[0]])
+    desk.controller.items.remove(key)
+    if rests:
+        desk.rest()
+    desk.controller.items.add(desk.viewer.layers['cells'])
+    desk.rest()
+    desk.controller.learner._runner.go_on()
+    runner.go_on()
+    assert delineator.draft is None
+    delineator.delineate()
+    runner.go_on()
+    assert delineator.draft.ids() == ids
+    assert not delineator.corrections_of()
+
+
+def test_objects_are_found_anew_though_an_edit_meanwhile_cannot_be_made(held_drawn):
+    desk, runner = held_drawn
+    delineator, before = desk.controller.delineator, desk.controller.delineator.draft
+    delineator.delineate()
+    delineator.delete([999])
+    runner.go_on()
+    assert delineator.draft is not before
+    assert 'no object 999' in delineator.message.text
+
+
 def test_what_is_chosen_in_one_image_is_not_chosen_in_another(stack_desk):
     desk = stack_desk
     delineator, choice = desk.controller.delineator, desk.controller.choice
@@ -251,6 +321,24 @@ def test_what_is_chosen_in_one_image_is_not_chosen_in_another(stack_desk):
     assert 1 in delineator.draft.ids()
     assert choice.ids == ()
     assert 'chosen objects' not in roles(desk)
+
+
+def test_the_line_around_objects_is_drawn_by_a_job_and_not_of_what_is_chosen_no_more(held_drawn):
+    desk, _ = held_drawn
+    choice, runner = desk.controller.choice, desk.controller.choice._runner
+    choice.choose([1])
+    assert runner.busy
+    assert 'chosen objects' not in roles(desk)
+    runner.go_on()
+    assert 'chosen objects' in roles(desk)
+    choice.choose([2])
+    choice.choose([])
+    assert not runner.busy
+    assert 'chosen objects' not in roles(desk)
+    choice.choose([2])
+    desk.viewer.layers['cells'].data = desk.viewer.layers['cells'].data[::-1].copy()
+    desk.rest()
+    assert not runner.busy
 
 
 def test_the_middle_of_a_large_object_is_found_by_looking_at_few_voxels():
@@ -341,6 +429,7 @@ def test_corrections_come_back_with_a_saved_session(drawn, new_desk, scene, tmp_
     other.rest()
     opened = other.controller.delineator
     assert opened.draft is None
+    assert opened.state().startswith('Kept of the objects: 1 accepted object and strokes of corr')
     opened.delineate()
     assert np.array_equal(objects_of(other).data, wanted)
     assert np.array_equal(strokes_of(other).data, strokes_of(drawn).data)
@@ -390,7 +479,8 @@ def test_a_saved_model_finds_the_same_objects_without_napari(drawn, scene, tmp_p
     objects = model.delineate(scene.image, markers=drawn.markers.data)
     assert np.array_equal(objects.labels, objects_of(drawn).data)
     script = copy_script(drawn.controller)
-    assert "delineation = DelineationSettings(method='watershed', seeds=SeedSettings(" in script
+    assert "delineation = DelineationSettings(\n    method='watershed'," in script
+    assert f'sizes={seeds.sizes!r}' in script
 
 
 def test_an_opened_model_brings_its_way_of_finding_objects(drawn, new_desk, scene, tmp_path):
@@ -441,3 +531,37 @@ def test_every_object_has_its_class_also_a_new_one(new_desk, scene):
     delineator.recolour()
     colour = desk.session.classes[2].colour
     assert np.allclose(objects_of(desk).colormap.map(number)[:3], colour)
+
+
+def test_each_stroke_of_a_new_object_is_an_object_of_its_own(drawn):
+    delineator = drawn.controller.delineator
+    known = delineator.draft.ids()
+    delineator.paint_new(2)
+    strokes = strokes_of(drawn)
+    for row in (22, 44):
+        drawn.stroke(strokes, (slice(row, row + 2), slice(20, 26)), strokes.selected_label)
+    drawn.rest()
+    first, second = (int(strokes.data[row, 22]) - 1 for row in (22, 44))
+    assert first != second
+    assert set(delineator.draft.ids()) == {*known, first, second}
+    delineator.paint_object(first)
+    drawn.stroke(strokes, (slice(24, 26), slice(20, 26)), strokes.selected_label)
+    assert strokes.selected_label == first + 1
+
+
+def test_parts_of_a_chosen_object_are_chosen(new_desk):
+    rows, columns = np.indices((48, 48))
+    disks = [(rows - 24) ** 2 + (columns - x) ** 2 < 64 for x in (16, 29)]
+    image = np.where(disks[0] | disks[1], 180, 60).astype(np.uint8)
+    desk = new_desk()
+    _, markers = desk.open(image)
+    desk.stroke(markers, (slice(2, 5), slice(2, 40)), 1)
+    desk.stroke(markers, (slice(23, 26), slice(13, 33)), 2)
+    desk.rest()
+    delineator, choice = desk.controller.delineator, desk.controller.choice
+    delineator.delineate()
+    assert delineator.draft.ids() == [1]
+    choice.choose([1])
+    delineator.split(choice.ids)
+    assert len(delineator.draft.ids()) == 2
+    assert list(choice.ids) == delineator.draft.ids()

@@ -18,7 +18,7 @@ import napari_flim
 PATH = Path(napari_flim.__file__).with_name('napari.yaml')
 MANIFEST = PluginManifest.from_file(PATH)
 CONTRIBUTIONS = MANIFEST.contributions
-DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate')
+DOCKS = ('Train', 'Kernels', 'Activations', 'Delineate', 'Batch segmentation')
 
 
 @pytest.fixture
@@ -80,6 +80,9 @@ def test_looking_at_what_the_plugin_offers_loads_neither_torch_nor_a_window() ->
         ('/a/cells-seeds.txt', 'read_seeds'),
         ('/a/cells.flim', 'read_model'),
         ('/a/cells.flim-session', 'read_session'),
+        ('/a/brain.nii', 'read_image'),
+        ('/a/brain.nii.gz', 'read_image'),
+        ('/a/brain.scn', 'read_image'),
     ],
 )
 def test_each_kind_of_file_has_one_reader(plugin: Any, path: str, command: str) -> None:
@@ -105,7 +108,7 @@ def test_the_menus_of_a_window_hold_our_commands(make_napari_viewer: Any) -> Non
     make_napari_viewer()
     menus = dict(get_app_model().menus)
     titles = {item.command.title for item in menus['napari-flim'] if hasattr(item, 'command')}
-    names = ('Train', 'Saliency of the selected images', 'Kernels', 'Activations', 'Delineate')
+    names = (*DOCKS, 'Saliency of the selected images')
     assert len(titles) == len(names)
     assert all(any(title.startswith(name) for title in titles) for name in names)
     submenus = {getattr(item, 'submenu', None) for item in menus['napari/layers/segment']}
@@ -121,4 +124,4 @@ def test_the_menus_of_a_window_hold_our_commands(make_napari_viewer: Any) -> Non
 def test_every_dock_opens_in_a_window(make_napari_viewer_proxy: Any, name: str) -> None:
     viewer = make_napari_viewer_proxy()
     _, widget = viewer.window.add_plugin_dock_widget('napari-flim', name)
-    assert type(widget).__name__ == f'{name}Dock'
+    assert type(widget).__name__ == f'{name.split()[0]}Dock'

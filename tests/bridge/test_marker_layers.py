@@ -42,11 +42,11 @@ def as_array(strokes) -> np.ndarray:
     return drawn
 
 
-def test_a_new_marker_layer_is_ready_to_paint_the_first_object_class() -> None:
+def test_a_new_marker_layer_lies_over_its_image_with_the_label_of_the_first_object_class() -> None:
     image = image_of(400, 800, scale=(0.5, 0.25), units='um')
     layer = new_marker_layer(image, 'YX', FIRST_CLASSES)
     assert (layer.data.shape, layer.data.dtype, layer.data.any()) == ((400, 800), np.uint8, False)
-    assert (layer.name, layer.mode, layer.selected_label) == ('cells markers', 'paint', 2)
+    assert (layer.name, layer.selected_label) == ('cells markers', 2)
     assert (layer.brush_size, layer.n_edit_dimensions) == (10, 2)
     assert tuple(layer.scale) == (0.5, 0.25)
     assert layer.units == image.units

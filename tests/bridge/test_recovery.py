@@ -18,6 +18,7 @@ from qtpy.QtCore import QObject
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.bridge.files import Files
+from napari_flim.bridge.marker_layers import link_of
 from napari_flim.bridge.preferences import Preferences
 from napari_flim.bridge.recovery import (
     MOST_FILES,
@@ -64,6 +65,39 @@ while True:
 """
 
 
+CRASH_CORRECTING = """
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, sys.argv[3])
+from test_recovery import Desk
+
+folder, results = Path(sys.argv[1]), Path(sys.argv[2])
+scene = np.load(results / 'scene.npz')
+desk = Desk(folder)
+desk.paint_scene(scene['image'], scene['markers'])
+desk.settle()
+delineator = desk.controller.delineator
+delineator.delineate()
+first, *_, last = delineator.draft.ids()
+delineator.accept([first])
+delineator.delete([last])
+delineator.paint_new(2)
+strokes = desk.layer('corrections')
+strokes.paint((30, 4), strokes.selected_label)
+delineator.paint_background()
+strokes.paint((5, 44), 1)
+desk.settle()
+np.savez(results / 'made.npz', strokes=strokes.data, objects=desk.layer('objects').data)
+print('ready', flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
 class Desk:
     """A viewer with a controller that keeps copies, whose debouncers can be flushed."""
 
@@ -90,6 +124,9 @@ class Desk:
         self.session.change('settings', replace(self.session.state, settings=settings))
         self.viewer.add_image(image, name='cells')
         self.viewer.add_labels(markers.copy(), name='cells markers')
+
+    def layer(self, role: str) -> Labels:
+        return next(one for one in self.viewer.layers if link_of(one).get('role') == role)
 
     def markers(self) -> Labels:
         return next(layer for layer in self.viewer.layers if isinstance(layer, Labels))
@@ -127,14 +164,19 @@ def desk(folder, scene) -> Desk:
     return desk
 
 
-def test_strokes_and_model_survive_a_crash_bit_for_bit(folder, scene, tmp_path) -> None:
+def crash(code: str, folder: Path, scene, tmp_path: Path) -> None:
+    """Run a program until it says that it is ready, and kill it."""
     np.savez(tmp_path / 'scene.npz', image=scene.image, markers=scene.markers)
-    (tmp_path / 'crash.py').write_text(CRASH)
+    (tmp_path / 'crash.py').write_text(code)
     arguments = [tmp_path / 'crash.py', folder, tmp_path, Path(__file__).parent]
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline().strip() == 'ready'
         assert found_by(Desk(folder)) == ()
         child.kill()
+
+
+def test_strokes_and_model_survive_a_crash_bit_for_bit(folder, scene, tmp_path) -> None:
+    crash(CRASH, folder, scene, tmp_path)
     desk = Desk(folder)
     (found,) = found_by(desk)
     assert found.words.startswith('cells: 1 image, 3 markers, learned; ')
@@ -145,6 +187,25 @@ def test_strokes_and_model_survive_a_crash_bit_for_bit(folder, scene, tmp_path) 
     weights = np.load(tmp_path / 'model.npz')
     for number, block in enumerate(desk.session.learned.model.blocks):
         np.testing.assert_array_equal(block.bank.weights, weights[str(number)])
+
+
+def test_corrections_survive_a_crash_bit_for_bit(folder, scene, tmp_path) -> None:
+    crash(CRASH_CORRECTING, folder, scene, tmp_path)
+    desk = Desk(folder)
+    (found,) = found_by(desk)
+    desk.recovery.recover(found)
+    desk.viewer.add_image(scene.image, name='cells')
+    desk.settle()
+    delineator = desk.controller.delineator
+    delineator.delineate()
+    made = np.load(tmp_path / 'made.npz')
+    np.testing.assert_array_equal(desk.layer('corrections').data, made['strokes'])
+    np.testing.assert_array_equal(desk.layer('objects').data, made['objects'])
+    assert set(np.unique(made['strokes'])) > {0, 1}
+    corrections = delineator.corrections_of()
+    ((number, voxels),) = corrections.decisions.accepted.items()
+    np.testing.assert_array_equal(voxels, np.flatnonzero(made['objects'] == number))
+    assert set(corrections.classes.values()) == {2}
 
 
 def test_nothing_is_written_before_something_is_painted(folder, scene) -> None:

@@ -28,6 +28,8 @@ from napari_flim.session.delineating import (
 from napari_flim.session.drafting import DraftRequest, draft_of
 from napari_flim.session.jobs import Target
 from napari_flim.session.object_edits import accept, delete, merge, redo, release, split, undo
+from napari_flim.session.object_words import ignored_words
+from napari_flim.session.planting import ignored_over
 from napari_flim.session.sources import ImageSource, Strokes
 
 SHAPE = (96, 96)
@@ -65,7 +67,10 @@ def edited(draft: Draft, *edits: Any) -> Draft:
             (edit,),
             draft=draft,
         )
-        draft = finish(draft_of(request))
+        done = finish(draft_of(request))
+        for error in done.refused:
+            raise error
+        draft = done.draft
     return draft
 
 
@@ -273,3 +278,30 @@ def test_taking_all_edits_back_gives_the_objects_of_before(draft, steps):
         made += 1
         assert set(after.corrections.decisions.accepted) <= set(after.ids())
     assert np.array_equal(edited(after, *[undo] * made).labels, draft.labels)
+
+
+@pytest.mark.parametrize('label', [BACKGROUND, 9])
+def test_an_accepted_object_is_not_lost_to_a_stroke_which_is_said(draft, label):
+    kept = edited(draft, partial(accept, ids=(2,)))
+    row, column = (int(n) for n in np.argwhere(draft.labels == 2).mean(axis=0))
+    after = stroked(kept, [(row, column + step) for step in range(-20, 21)], label)
+    assert np.array_equal(after.labels == 2, draft.labels == 2)
+    assert ignored_over(after.corrections) == [2]
+    assert ignored_words([2]).startswith('Object 2 is accepted, so strokes over it count')
+
+
+def test_of_several_objects_those_with_a_neck_are_split_and_the_others_counted(draft):
+    request = DraftRequest(
+        None,  # type: ignore[arg-type]
+        draft.material.target,
+        draft.settings,
+        None,
+        draft.corrections,
+        (partial(split, ids=(1, 2, 3)),),
+        draft=draft,
+    )
+    done = finish(draft_of(request))
+    assert len(done.draft.ids()) == 4
+    (refused,) = done.refused
+    assert str(refused).startswith('2 of the 3 chosen objects have no neck and stay whole')
+    assert done.draft.corrections.edits.done[-1][0] == 'split object 1'

@@ -19,21 +19,11 @@ from napari_flim.session.expert import drop_unticked, invert_kernels, switch_ker
 from napari_flim.session.history import State
 from napari_flim.session.items import Item
 from napari_flim.session.jobs import LearnRequest, learn
-from napari_flim.session.saving import (
-    OTHER_STROKES,
-    absent_item,
-    classes_of,
-    copy_of,
-    is_worth_keeping,
-    learned_of,
-    recognised,
-    saved_session,
-    settings_of_saved,
-    strokes_digest,
-    strokes_of,
-    view_of,
-    with_origins,
-)
+from napari_flim.session.recognising import recognised
+from napari_flim.session.restoring import classes_of, settings_of_saved, view_of
+from napari_flim.session.saved_images import absent_item, strokes_of
+from napari_flim.session.saved_model import OTHER_STROKES, learned_of, strokes_digest, with_origins
+from napari_flim.session.saving import copy_of, is_worth_keeping, saved_session
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
 from napari_flim.session.sources import ImageSource, Strokes

@@ -13,7 +13,7 @@ from napari_flim.engine.architecture import PRESETS, Architecture, Block
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.errors import ArchitectureError
+from napari_flim.errors import ArchitectureError, DelineationError
 from napari_flim.session.settings import (
     Settings,
     settings_from_dict,
@@ -101,6 +101,7 @@ settings = st.builds(
         overrides=st.sampled_from([(), ((1, -1.0), (2, 0.5))]),
     ),
     options=st.builds(LearningOptions, object_share=st.sampled_from([None, 0.25])),
+    sizes_from=st.sampled_from(['marked', 'due', 'chosen']),
 )
 
 
@@ -114,4 +115,18 @@ def test_an_impossible_block_is_refused_with_its_number() -> None:
     content = settings_to_dict(FOUR)
     content['architecture']['blocks'][2]['kernel_size'] = 4
     with pytest.raises(ArchitectureError, match='Block 3: kernel_size is 4'):
+        settings_from_dict(content)
+
+
+def test_older_sessions_follow_marked_objects_unless_a_range_was_chosen() -> None:
+    older = settings_to_dict(Settings(sizes_from='marked'))
+    del older['sizes_from']
+    assert settings_from_dict(older).sizes_from == 'due'
+    older['delineation']['seeds']['sizes'] = {'smallest': 3, 'largest': None}
+    assert settings_from_dict(older).sizes_from == 'chosen'
+
+
+def test_sizes_from_elsewhere_are_refused() -> None:
+    content = {**settings_to_dict(Settings()), 'sizes_from': 'guessed'}
+    with pytest.raises(DelineationError, match="Sizes come from 'guessed'; expected one of marked"):
         settings_from_dict(content)

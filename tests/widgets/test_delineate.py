@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QFileDialog,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QTableView,
@@ -22,7 +23,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_flim.bridge.marker_layers import link_of
+from napari_flim.delineation.area_range import learned_range
 from napari_flim.progress import Progress
+from napari_flim.session.object_words import range_words, size_words
 from napari_flim.session.words import count_words
 from napari_flim.widgets.delineate import DelineatePanel
 from napari_flim.widgets.histogram import Histogram
@@ -155,16 +158,33 @@ def test_seeds_make_room_for_objects_until_settings_change(desk, drawn):
     assert 'seeds' not in roles(desk)
 
 
-def test_sizes_as_marked_become_the_limits(desk, panel, qtbot):
-    assert 'your marked object' in panel.seeds.sizes.text()
-    qtbot.mouseClick(panel.seeds.marked_sizes, LEFT)
-    sizes = desk.session.settings.delineation.seeds.sizes
+def test_sizes_are_as_marked_until_the_user_sets_them(desk, panel, qtbot):
+    seeds = panel.seeds
     (shown,) = desk.controller.seeds.preview.shown
-    assert sizes.smallest < shown < sizes.largest
-    assert panel.seeds.smallest.text() == f'{sizes.smallest:.2f}'.rstrip('0').rstrip('.') + ' px²'
+    sizes = desk.session.settings.delineation.seeds.sizes
+    assert sizes == learned_range([shown])
+    assert seeds.marked_sizes.isChecked()
+    assert seeds.sizes.text() == (
+        f'As marked: {range_words(sizes, "px²")}; 1 marked object here: {size_words(shown)} px².'
+    )
+    assert seeds.smallest.text() == f'{sizes.smallest:.2f}'.rstrip('0').rstrip('.') + ' px²'
+    seeds.smallest.setValue(50)
+    assert not seeds.marked_sizes.isChecked()
+    assert desk.session.settings.delineation.seeds.sizes == replace(sizes, smallest=50)
+    qtbot.mouseClick(seeds.any_size, LEFT)
+    assert desk.session.settings.delineation.seeds.sizes is None
+    assert seeds.sizes.text().startswith('Any size; ')
+    assert (seeds.smallest.text(), seeds.largest.text()) == ('any', 'any')
+    qtbot.mouseClick(seeds.marked_sizes, LEFT)
+    assert desk.session.settings.delineation.seeds.sizes == sizes
+    assert seeds.marked_sizes.isChecked()
+    qtbot.mouseClick(seeds.marked_sizes, LEFT)
+    assert not seeds.marked_sizes.isChecked()
+    assert desk.session.settings.delineation.seeds.sizes == sizes
 
 
-def test_impossible_sizes_are_refused_in_words(desk, panel):
+def test_impossible_sizes_are_refused_in_words(desk, panel, qtbot):
+    qtbot.mouseClick(panel.seeds.any_size, LEFT)
     panel.seeds.smallest.setValue(50)
     panel.seeds.largest.setValue(20)
     assert 'Sizes from 50 to 20 were asked for' in panel.bar.state.text()
@@ -178,9 +198,9 @@ def test_a_row_and_its_object_are_chosen_together(desk, drawn, qtbot):
     assert desk.controller.choice.ids == (2,)
     assert objects.selected_label == 2
     outline = layer(desk, 'chosen objects')
-    world = outline.data_to_world(np.argwhere(outline.data)[0])
-    assert objects.data[tuple(np.round(world).astype(int))] == 2
-    assert outline.data.sum() == (objects.data == 2).sum()
+    world = [outline.data_to_world(voxel) for voxel in np.argwhere(outline.data)]
+    assert (objects.data[tuple(np.round(world).astype(int).T)] == 2).all()
+    assert 0 < outline.data.sum() < (objects.data == 2).sum()
     desk.controller.objects.clicked.emit(1, True)
     selected = {row.data() for row in drawn.objects.view.selectionModel().selectedRows(ID)}
     assert selected == {'1', '2'}
@@ -200,21 +220,21 @@ def test_deleting_a_chosen_object_and_undoing_it(desk, drawn, qtbot):
     assert not (objects.data == 1).any()
     assert '1' not in [row[ID] for row in rows(drawn)]
     assert desk.controller.choice.ids == ()
-    assert drawn.objects.undo.toolTip() == 'Undo: delete object 1'
-    qtbot.mouseClick(drawn.objects.undo, LEFT)
+    assert drawn.objects.history.undo.toolTip() == 'Undo: delete object 1'
+    qtbot.mouseClick(drawn.objects.history.undo, LEFT)
     assert np.array_equal(objects.data, before)
-    assert drawn.objects.redo.isEnabled()
+    assert drawn.objects.history.redo.isEnabled()
 
 
 def test_undo_sleeps_while_there_are_no_objects_to_undo_in(desk, drawn, scene):
     desk.controller.delineator.delete([1])
-    assert drawn.objects.undo.isEnabled()
+    assert drawn.objects.history.undo.isEnabled()
     desk.viewer.layers['cells'].data = scene.image[::-1].copy()
     desk.rest()
     assert desk.controller.delineator.draft is None
     assert desk.controller.delineator.corrections_of().edits.done
-    assert not drawn.objects.undo.isEnabled()
-    assert drawn.objects.undo.toolTip() == 'Press Delineate first'
+    assert not drawn.objects.history.undo.isEnabled()
+    assert drawn.objects.history.undo.toolTip() == 'Press Delineate first'
 
 
 def test_merging_needs_two_objects(desk, drawn, qtbot):
@@ -282,6 +302,33 @@ def test_the_table_is_saved_as_csv(desk, drawn, qtbot, tmp_path: Path, monkeypat
     assert lines[0].startswith('label,class,area,centroid_y')
     assert len(lines) == 1 + len(rows(drawn))
     assert f'Saved {len(rows(drawn))} rows to cells.csv' in drawn.bar.state.text()
+
+
+def test_a_table_is_not_overwritten_without_a_question(desk, drawn, qtbot, tmp_path, monkeypatch):
+    there = tmp_path / 'cells.csv'
+    there.write_text('mine')
+    named = iter([str(tmp_path / 'cells'), ''])
+    monkeypatch.setattr(QFileDialog, 'getSaveFileName', lambda *_: (next(named), ''))
+    monkeypatch.setattr(QMessageBox, 'question', lambda *_: QMessageBox.StandardButton.No)
+    qtbot.mouseClick(drawn.objects.save, LEFT)
+    assert there.read_text() == 'mine'
+    assert next(named, None) is None
+
+
+def test_after_delineate_a_click_in_the_picture_chooses_and_paints_nothing(desk, panel, qtbot):
+    assert desk.viewer.layers.selection.active is desk.markers()
+    qtbot.mouseClick(panel.bar.delineate, LEFT)
+    assert desk.viewer.layers.selection.active is layer(desk, 'objects')
+
+
+def test_the_view_stays_where_a_chosen_object_is_seen_whole(desk, drawn, qtbot):
+    camera = desk.viewer.scene.camera
+    camera.center, camera.zoom = (0, 24, 24), 8
+    click_cell(drawn, qtbot, 1, SIZE)
+    assert tuple(camera.center) == (0, 24, 24)
+    camera.center = (0, 24, 200)
+    click_cell(drawn, qtbot, 0, SIZE)
+    assert camera.center[-1] < 48
 
 
 def test_rows_are_sorted_by_number_not_by_text(drawn):

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-import napari_flim
 from napari_flim.bridge.controller import CONTROLLERS
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.widgets.delineate import DelineatePanel
 
 PATIENCE = 60_000
 LEFT = Qt.MouseButton.LeftButton
-LONGEST_WORK = 0.05
-"""Seconds of the processor that one call of ours may take in the thread of the window."""
-
-OURS = str(Path(napari_flim.__file__).parent)
-
-
-class OurWork:
-    """Measures the calls of our code in the thread of the window, with all that they call."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[float, str]] = []
-        self._outermost: FrameType | None = None
-        self._began = 0.0
-
-    def __enter__(self) -> Self:
-        sys.setprofile(self._on_call)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    def _on_call(self, frame: FrameType, event: str, _arg: object) -> None:
-        if self._outermost is None:
-            if event == 'call' and frame.f_code.co_filename.startswith(OURS):
-                self._outermost, self._began = frame, time.thread_time()
-        elif event == 'return' and frame is self._outermost:
-            self.calls.append((time.thread_time() - self._began, frame.f_code.co_qualname))
-            self._outermost = None
+Drag = Callable[[Any, Sequence[float], Sequence[float]], None]
 
 
 @pytest.fixture
@@ -71,44 +40,12 @@ def layer(viewer: Any, role: str) -> Any:
     return found
 
 
-def drag(viewer: Any, first: Any, last: Any) -> None:
-    """The left button pressed at one voxel and let go at another."""
-    (canvas,) = [
-        widget
-        for widget in QApplication.allWidgets()
-        if type(widget).__name__.startswith('CanvasBackend') and widget.isVisible()
-    ]
-    size = np.array([canvas.height(), canvas.width()])
-    camera = viewer.scene.camera
-    centre, zoom = np.array(camera.center[-2:]), camera.zoom / canvas.devicePixelRatio()
-    none = Qt.MouseButton.NoButton
-    press, move, release = (
-        QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease
-    )  # fmt: skip
-    way = np.linspace(first, last, 8) if tuple(first) != tuple(last) else []
-    events = [
-        (move, none, none, first),
-        (press, LEFT, LEFT, first),
-        *[(move, none, LEFT, step) for step in way],
-        (release, LEFT, none, last),
-    ]
-    for kind, button, buttons, voxel in events:
-        row, column = (np.array(voxel) - centre) * zoom + size / 2
-        place = QPointF(column, row)
-        globally = QPointF(canvas.mapToGlobal(place.toPoint()))
-        modifiers = Qt.KeyboardModifier.NoModifier
-        QApplication.sendEvent(
-            canvas, QMouseEvent(kind, place, globally, button, buttons, modifiers)
-        )
-        QApplication.processEvents()
-
-
 def middle(labels: np.ndarray, number: int) -> np.ndarray:
     return np.argwhere(labels == number).mean(axis=0).round().astype(int)
 
 
 def test_a_wrong_object_is_mended_with_one_stroke_and_the_table_saved(
-    opened: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Any, qtbot: QtBot, drag: Drag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer, controller, panel = opened
     objects = layer(viewer, 'objects')
@@ -139,7 +76,7 @@ def test_a_wrong_object_is_mended_with_one_stroke_and_the_table_saved(
 
 
 def test_a_click_on_an_object_chooses_its_row_and_a_drag_does_not(
-    opened: Any, qtbot: QtBot
+    opened: Any, qtbot: QtBot, drag: Drag
 ) -> None:
     viewer, controller, panel = opened
     objects = layer(viewer, 'objects')
@@ -159,23 +96,54 @@ def test_a_click_on_an_object_chooses_its_row_and_a_drag_does_not(
     assert controller.choice.ids == (3,)
 
 
-def test_no_call_of_ours_keeps_the_window_waiting(opened: Any, qtbot: QtBot) -> None:
+def test_no_call_of_ours_keeps_the_window_waiting(opened: Any, qtbot: QtBot, our_work: Any) -> None:
     viewer, controller, panel = opened
     delineator = controller.delineator
     delineator.paint_background()
     qtbot.waitUntil(lambda: delineator.work is None, timeout=PATIENCE)
     strokes = layer(viewer, 'corrections')
-    longest, names = [], set()
     for number in (4, 8, 12):
         draft = delineator.draft
-        with OurWork() as work:
+        with our_work:
             strokes.paint(tuple(middle(draft.labels, number)), 1)
             qtbot.waitUntil(lambda old=draft: delineator.draft is not old, timeout=PATIENCE)
             qtbot.waitUntil(lambda: controller.table.draft is delineator.draft, timeout=PATIENCE)
             panel.bar.delineate.click()
             qtbot.waitUntil(lambda: delineator.work is None, timeout=PATIENCE)
-        longest.append(max(work.calls))
-        names |= {name.split('.')[0] for _, name in work.calls}
-    assert {'CorrectionLayers', 'WorkerRunner'} <= names
-    # The middle one: Python may collect garbage during any of them.
-    assert sorted(longest)[1][0] < LONGEST_WORK, longest
+    our_work.assert_short('CorrectionLayers', 'WorkerRunner')
+
+
+def test_a_click_in_3d_chooses_the_object_in_front(
+    make_napari_viewer_proxy: Any, qtbot: QtBot, drag: Drag, scene: Any
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    _, dock = viewer.window.add_plugin_dock_widget('napari-flim', 'Delineate')
+    controller, panel = CONTROLLERS.of(viewer), dock.panel
+    truth = np.zeros((36, *scene.truth.shape), bool)
+    truth[3:11] = truth[25:33] = scene.truth
+    rng = np.random.default_rng(0)
+    volume = np.clip(60 + 120 * truth + rng.normal(0, 8, truth.shape), 0, 255).astype(np.uint8)
+    markers = np.zeros_like(volume)
+    markers[6], markers[18, 8:40, 12:16] = scene.markers, 1
+    viewer.add_image(volume, name='cells')
+    viewer.add_labels(markers, name='cells markers')
+    qtbot.waitUntil(lambda: controller.session.learned is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: panel.bar.delineate.isEnabled(), timeout=PATIENCE)
+    qtbot.mouseClick(panel.bar.delineate, LEFT)
+    qtbot.waitUntil(lambda: controller.table.frame is not None, timeout=PATIENCE)
+    objects = layer(viewer, 'objects')
+    for other in viewer.layers:
+        other.visible = other is objects
+    viewer.layers.selection.active = objects
+    viewer.dims.ndisplay = 3
+    QApplication.processEvents()
+    along = int(np.sign(viewer.scene.camera.view_direction[0]))
+    for y, x in ((13, 13), (34, 32)):
+        behind_each_other = [int(n) for n in objects.data[::along, y, x] if n]
+        assert len(set(behind_each_other)) == 2
+        drag(viewer, (y, x), (y, x))
+        assert controller.choice.ids == (behind_each_other[0],)
+        (row,) = panel.objects.view.selectionModel().selectedRows(0)
+        assert row.data() == str(behind_each_other[0])
+    drag(viewer, (24, 5), (24, 5))
+    assert controller.choice.ids == ()

@@ -67,7 +67,7 @@ def test_a_dock_that_floats_is_not_joined(viewer: Any) -> None:
 def test_titles_are_short_and_stay_short_when_a_dock_floats_or_moves(
     viewer: Any, qtbot: QtBot
 ) -> None:
-    for name in ('Delineate', *NAMES):
+    for name in ('Batch segmentation', 'Delineate', *NAMES):
         dock = opened(viewer, name)
         assert dock.windowTitle() == name
         assert title_of(dock) == [f'FLIM - {name}']

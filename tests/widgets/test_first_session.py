@@ -65,6 +65,8 @@ def test_sample_stroke_kernel_save_and_open(
     markers = viewer.layers['coins markers']
     assert isinstance(markers, Labels)
     assert (markers.mode, markers.selected_label) == ('paint', 2)
+    controls = viewer.window._qt_viewer.controls.widgets[markers]
+    assert controls.button_group.checkedButton() is controls.paint_button
     learned = session.learned
     markers.paint((255, 350), 2)
     qtbot.waitUntil(lambda: session.learned is not learned, timeout=PATIENCE_MS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
 
+from napari_flim.bridge.batch import Batch
 from napari_flim.bridge.channel_layers import ChannelLayers
 from napari_flim.bridge.correction_layers import CorrectionLayers
 from napari_flim.bridge.delineator import Delineator
@@ -116,9 +117,10 @@ class Controller:
         )
         self.table = ObjectTable(self.delineator, make_runner)
         self.choice = ObjectChoice(
-            viewer, self.items, self.delineator, self.objects, self.corrections
+            viewer, self.items, self.delineator, self.objects, self.corrections, make_runner()
         )
         self.files = Files(self, make_runner)
+        self.batch = Batch(viewer, self.session, self.results, make_runner, preferences)
         self.recovery = (
             None if copies is None else Recovery(self, copies, make_runner, make_debouncer)
         )
@@ -163,7 +165,7 @@ class Controller:
         self.warm_up.expect()
 
     def dock_closed(self) -> None:
-        """A dock was closed; without any, all work but that with files stops."""
+        """A dock was closed; without any, all work but that with files and runs over them stops."""
         self.docks -= 1
         if not self.docks:
             self.rest()

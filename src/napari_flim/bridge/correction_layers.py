@@ -22,6 +22,8 @@ from napari_flim.bridge.marker_layers import (
     fits,
     link_of,
     read_strokes,
+    replayed_planes,
+    strokes_undone,
 )
 from napari_flim.bridge.object_layers import MOST_COLOURS
 from napari_flim.engine.image import SPATIAL
@@ -58,6 +60,9 @@ class CorrectionLayers:
     painted = Signal(str, dict)
     """The strokes of an item, by place along T, are other ones now."""
 
+    stroke_ended = Signal(str, int)
+    """A stroke was painted on the layer of an item with this label."""
+
     def __init__(
         self,
         viewer: ViewerModel,
@@ -71,11 +76,14 @@ class CorrectionLayers:
         # By item: planes that may have changed, None for all of them; and the section drawn last.
         self._changed: dict[str, set[int] | None] = {}
         self._sections: dict[str, tuple[float | None, ...]] = {}
+        # By item: strokes on its layer that were taken back when it was drawn last.
+        self._undone: dict[str, int] = {}
         # By item: why its layer could not be read.
         self._problems: dict[str, str] = {}
         self.debouncer = debounce(self._on_brush_rested)
         items.moved.connect(self._on_image_moved)
         items.replaced.connect(self._on_item_replaced)
+        items.forgotten.connect(self._on_item_forgotten)
 
     def find(self, key: str | None) -> Labels | None:
         """The layer of an item, if there is one."""
@@ -100,6 +108,12 @@ class CorrectionLayers:
         self._viewer.layers.selection.active = layer
         # A layer leaves the mode of painting when another one becomes active.
         layer.mode = 'paint'
+
+    def choose_label(self, key: str, label: int) -> None:
+        """Let the brush, if it is taken, paint another label on the layer of an item."""
+        layer = self.find(key)
+        if layer is not None:
+            layer.selected_label = label
 
     def colour(self, key: str, of_objects: NDArray[np.float32], background: Colour) -> None:
         """Give strokes the colours of what they stand for.
@@ -179,31 +193,48 @@ class CorrectionLayers:
             if fits(layer, image, axes) and link_of(layer).get('axes') == marker_axes(axes):
                 move_to(layer, grid_of(image, axes))
             else:
-                self._listen(layer, False)
-                layer.metadata.pop(LINK)
-                self._changed.pop(key, None)
-                self._problems.pop(key, None)
+                self._let_go(layer, key)
+
+    def _on_item_forgotten(self, key: str) -> None:
+        """What its labels mean is forgotten too, should its image become an item again."""
+        for layer in self._linked(key):
+            self._let_go(layer, key)
+
+    def _let_go(self, layer: Labels, key: str) -> None:
+        """Leave a layer to the user."""
+        self._listen(layer, False)
+        layer.metadata.pop(LINK)
+        self._changed.pop(key, None)
+        self._problems.pop(key, None)
 
     def _on_item_replaced(self, old: str, new: str) -> None:
         """What is painted on the layer of an image is of that image, also opened again."""
         for layer in self._linked(old):
             layer.metadata[LINK] = {**link_of(layer), 'item': new}
-        tables: tuple[dict[str, Any], ...] = (self._changed, self._sections, self._problems)
+        tables: tuple[dict[str, Any], ...] = (
+            self._changed,
+            self._sections,
+            self._undone,
+            self._problems,
+        )
         for known in tables:
             if old in known:
                 known[new] = known.pop(old)
         self._on_image_moved(new)
 
     def _on_painted(self, event: Event) -> None:
+        self._undone[link_of(event.source)['item']] = strokes_undone(event.source)
         self._note(event.source, dirty_planes(event.source, event))
+        if event.source.mode != 'erase':
+            self.stroke_ended.emit(link_of(event.source)['item'], int(event.source.selected_label))
 
     def _on_drawn(self, event: Event) -> None:
         """Undo and redo draw the section that was drawn before; a slider draws another one."""
         layer = event.source
         key, section = link_of(layer)['item'], section_of(self._viewer, layer)
         if self._sections.get(key) == section:
-            self._note(layer, None)
-        self._sections[key] = section
+            self._note(layer, replayed_planes(layer, self._undone.get(key, 0)))
+        self._sections[key], self._undone[key] = section, strokes_undone(layer)
 
     def _on_data_changed(self, event: Event) -> None:
         """Also when the layer is shown: what is undone while it is hidden is not drawn."""

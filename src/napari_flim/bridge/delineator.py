@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,16 @@ from napari_flim.progress import Job, Progress
 from napari_flim.session import object_edits
 from napari_flim.session.corrections import Corrections
 from napari_flim.session.delineating import Draft, Material, compile_forests
-from napari_flim.session.drafting import DraftRequest, draft_of, holds
+from napari_flim.session.drafting import Drafted, DraftRequest, draft_of, holds
 from napari_flim.session.items import as_learned
 from napari_flim.session.jobs import Target
-from napari_flim.session.object_words import delineation_problems, draft_words
+from napari_flim.session.marked_sizes import put_sizes, sizes_request
+from napari_flim.session.object_words import (
+    decided_words,
+    delineation_problems,
+    draft_words,
+    ignored_words,
+)
 from napari_flim.session.session import Message, Session
 from napari_flim.session.sources import Strokes
 
@@ -38,6 +44,22 @@ MOST_DRAFTS = 3
 
 DRAFT_BYTES = 2**28
 """What features of all of them may take, unless it is only one."""
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """An object that the brush is about to paint.
+
+    Attributes
+    ----------
+    place : Place
+    number : int
+    of_class : int
+    """
+
+    place: Place
+    number: int
+    of_class: int
 
 
 class Delineator:
@@ -68,6 +90,9 @@ class Delineator:
     changed = Signal()
     """Other objects are shown, or work began or ended, or something is to be said."""
 
+    found = Signal(str)
+    """Objects of an item that the user has asked for are shown."""
+
     def __init__(
         self,
         session: Session,
@@ -91,11 +116,17 @@ class Delineator:
         self._pending: dict[Place, tuple[ObjectEdit, ...]] = {}
         self._asked: DraftRequest | None = None
         self._viewed: Place | None = None
+        self._new_object: NewObject | None = None
+        # The user has asked for objects, and has not taken a brush since.
+        self._to_tell = False
         self.work: Progress | None = None
         self.message = Message()
         self.material: Material | None = None
         corrections.painted.connect(self._on_corrections_painted)
+        corrections.stroke_ended.connect(self._on_stroke_ended)
         items.closed.connect(self._on_item_closed)
+        items.replaced.connect(self._on_item_replaced)
+        items.forgotten.connect(self._on_item_forgotten)
         for name in ('state', 'current', 'items'):
             session.events[name].connect(self.view_moved, max_args=0)
         learner.applied.connect(self.view_moved, max_args=0)
@@ -130,7 +161,7 @@ class Delineator:
         """How things stand, in words."""
         draft = self.draft
         if draft is None:
-            return ''
+            return decided_words(self.corrections_of())
         target, given = self.target(), draft.material
         same = given.model is self._learner.shown and target is not None and given.is_of(target)
         return draft_words(
@@ -140,6 +171,7 @@ class Delineator:
     def delineate(self) -> None:
         """Find the objects of what is in view anew; what the user has decided stays."""
         self.message = Message()
+        self._to_tell = True
         self._ask(anew=True)
 
     def edit(self, edit: ObjectEdit) -> None:
@@ -177,21 +209,38 @@ class Delineator:
 
     def paint_object(self, number: int) -> None:
         """Take the brush for an object."""
+        self._new_object = None
         self._take_brush(number + 1)
 
     def paint_background(self) -> None:
         """Take the brush for background."""
+        self._new_object = None
         self._take_brush(BACKGROUND)
 
     def paint_new(self, of_class: int) -> None:
-        """Take the brush for an object that is not there yet."""
-        draft, place = self.draft, self._place()
-        if draft is None or place is None:
-            return
+        """Take the brush for objects that are not there yet; each stroke is one of its own."""
+        draft = self.draft
+        if draft is not None:
+            self._take_brush(self._number_new(draft, of_class) + 1)
+
+    def _number_new(self, draft: Draft, of_class: int) -> int:
+        """The number of the next new object."""
+        place = place_of(draft.material.target)
         now = self._corrections(place)
         number = replace(draft, corrections=now).next_id()
         self._put(place, replace(now, classes={**now.classes, number: of_class}))
-        self._take_brush(number + 1)
+        self._new_object = NewObject(place, number, of_class)
+        return number
+
+    def _on_stroke_ended(self, key: str, label: int) -> None:
+        """After the stroke of a new object the brush is that of another one."""
+        new, draft = self._new_object, self.draft
+        if new is None or draft is None or place_of(draft.material.target) != new.place:
+            return
+        if (key, label) == (new.place[0], new.number + 1):
+            number = self._number_new(draft, new.of_class)
+            self.corrections.choose_label(key, number + 1)
+            self._colour_strokes(draft)
 
     def cancel(self) -> None:
         """Stop what is being done; the objects stay as they are."""
@@ -205,13 +254,13 @@ class Delineator:
         """Other objects may be in view, and images may have got other voxels."""
         for place, draft in list(self._drafts.items()):
             item, source = self._session.item(place[0]), draft.material.target.source
-            if (
-                item is None
-                or item.source.data is not source.data
-                or item.source.axes != source.axes
-            ):
-                del self._drafts[place]
+            other = item is not None and (
+                item.source.data is not source.data or item.source.axes != source.axes
+            )
+            if other:
                 self._pending.pop(place, None)
+            if other or item is None:
+                del self._drafts[place]
                 self.layers.remove(place[0])
         self.changed.emit()
         before, self._viewed = self._viewed, self._place()
@@ -236,6 +285,7 @@ class Delineator:
         return Corrections() if place is None else self._corrections(place)
 
     def _take_brush(self, label: int) -> None:
+        self._to_tell = False
         draft = self.draft
         if draft is None:
             return
@@ -248,7 +298,9 @@ class Delineator:
     def _colour_strokes(self, draft: Draft) -> None:
         background = self._session.classes[0].colour
         key = draft.material.target.source.key
-        self.corrections.colour(key, self.layers.colours(draft), background)
+        now = self._corrections(place_of(draft.material.target))
+        colours = self.layers.colours(replace(draft, corrections=now))
+        self.corrections.colour(key, colours, background)
 
     def _place(self) -> Place | None:
         target = self.target()
@@ -288,12 +340,13 @@ class Delineator:
             self._pending.get(place, ()),
             self.material,
             None if anew else self._drafts.get(place),
+            sizes_request(self._session) if anew or place not in self._drafts else None,
         )
         known = self._learner.known
         self._asked, self.work = request, Progress('preparing', 0, 1)
         self.changed.emit()
 
-        def job(device: str) -> Job[Draft]:
+        def job(device: str) -> Job[Drafted]:
             return draft_of(request, device, known)
 
         self._runner.submit(
@@ -322,11 +375,17 @@ class Delineator:
                 return
         self._ask(anew=False)
 
-    def _on_job_done(self, request: DraftRequest, draft: Draft) -> None:
+    def _on_job_done(self, request: DraftRequest, done: Drafted) -> None:
         self._asked = self.work = None
         self._forget(request)
-        target = request.target
+        if done.refused:
+            self.message = Message(' '.join(map(str, done.refused)), error=True)
+        elif done.ignored:
+            self.message = Message(ignored_words(done.ignored), error=True)
+        target, draft = request.target, done.draft
         place = place_of(target)
+        if request.sizes is not None:
+            put_sizes(self._session, request.sizes, draft.settings.seeds.sizes)
         if self.layers.show(draft):
             self.material = draft.material
             self._drafts.pop(place, None)
@@ -341,7 +400,10 @@ class Delineator:
             if request.draft is None and now.strokes is not None:
                 self.corrections.show(target.source.key)
             self._colour_strokes(draft)
+        told, self._to_tell = self._to_tell and request.draft is None, False
         self.changed.emit()
+        if told and place in self._drafts:
+            self.found.emit(target.source.key)
         self._catch_up()
 
     def _on_request_failed(self, request: DraftRequest, error: Exception) -> None:
@@ -370,7 +432,7 @@ class Delineator:
                 self._catch_up()
 
     def _forget(self, request: DraftRequest) -> None:
-        """Edits that were made, or failed, are not to be made again."""
+        """Edits that were made or refused are not to be made again."""
         place = place_of(request.target)
         left = tuple(one for one in self._pending.pop(place, ()) if one not in request.edits)
         if left:
@@ -389,13 +451,30 @@ class Delineator:
         self._catch_up()
 
     def _on_item_closed(self, key: str) -> None:
+        """Its objects go; what is still to be edited waits for the image to be opened again."""
         for place in [place for place in self._drafts if place[0] == key]:
             del self._drafts[place]
-        for place in [place for place in self._pending if place[0] == key]:
-            del self._pending[place]
         if self.material is not None and self.material.target.source.key == key:
             self.material = None
         self.changed.emit()
+
+    def _on_item_replaced(self, old: str, new: str) -> None:
+        """Edits of an image are of that image, also opened again; they wait for new objects."""
+        self._stop(old)
+        self._pending = {
+            (new if key == old else key, frame): edits
+            for (key, frame), edits in self._pending.items()
+        }
+
+    def _on_item_forgotten(self, key: str) -> None:
+        self._stop(key)
+        for place in [place for place in self._pending if place[0] == key]:
+            del self._pending[place]
+
+    def _stop(self, key: str) -> None:
+        """Stop what is being done for an item."""
+        if self._asked is not None and self._asked.target.source.key == key:
+            self._runner.cancel()
 
 
 def place_of(target: Target) -> Place:

@@ -21,18 +21,17 @@ from napari_flim.session.history import History, State
 from napari_flim.session.items import digest_of
 from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import Learned
-from napari_flim.session.planning import changes_by
-from napari_flim.session.saving import (
-    CheckedSession,
-    Digests,
-    checked,
-    compared,
-    copy_of,
-    is_unchanged,
-    recognised,
-    strokes_digest,
-    with_origins,
+from napari_flim.session.marked_sizes import (
+    SizesRequest,
+    measured_range,
+    sizes_request,
+    with_sizes,
 )
+from napari_flim.session.planning import changes_by
+from napari_flim.session.recognising import Digests, compared, recognised
+from napari_flim.session.restoring import CheckedSession, checked
+from napari_flim.session.saved_model import strokes_digest, with_origins
+from napari_flim.session.saving import copy_of, is_unchanged
 from napari_flim.session.script import ScriptInputs, as_python
 from napari_flim.session.session import Message, Session
 from napari_flim.session.settings import Settings
@@ -78,7 +77,8 @@ class Files:
     Attributes
     ----------
     digests : mapping
-        What is known of the voxels of open images; see `napari_flim.session.saving.recognised`.
+        What is known of the voxels of open images; see
+        `napari_flim.session.recognising.recognised`.
     """
 
     def __init__(self, controller: Controller, make_runner: Callable[[], Runner]) -> None:
@@ -101,7 +101,7 @@ class Files:
         def done(kernels: int) -> None:
             session.message = Message(f'Saved {name}: {count_words(kernels, "kernel")}.')
 
-        job = _save_model(Path(path), session.learned.model, session.edits, session.settings)
+        job = _save_model(Path(path), session.learned.model, session.state, sizes_request(session))
         self._ask(Task(f'saving {name}', job, done))
 
     def open_model(self, path: Path | str, then: Callable[[], object] = nothing) -> None:
@@ -243,6 +243,7 @@ class Files:
             decoder=replace(model.decoder, overrides=()),
             options=session.settings.options,
             delineation=model.delineation,
+            sizes_from='chosen',
         )
         session.classes = with_labels(session.classes, model.object_classes)
         state = State(settings, Learned(model, settings), KernelEdits(weights=by_hand))
@@ -309,6 +310,7 @@ def copy_script(controller: Controller) -> str:
             options=settings.options,
             delineation=settings.delineation,
             changes=(*learned.changes, *changes_by(session.edits, len(seen.blocks))),
+            sizes_due=sizes_request(session) is not None,
         )
     )
 
@@ -348,13 +350,31 @@ def _opened_with(said: str, warnings: Sequence[str]) -> Message:
     return Message(' '.join([said, *warnings]), error=bool(warnings))
 
 
-def _save_model(path: Path, model: FlimModel, edits: KernelEdits, settings: Settings) -> Job[int]:
+def _save_model(path: Path, model: FlimModel, state: State, due: SizesRequest | None) -> Job[int]:
     """Save a model with the edits of its kernels; the number of kernels that are left."""
     yield Progress(f'saving {path.name}', 0, 1)
-    seen = edited_model(model, edits, settings.decoder)
-    seen = replace(seen, delineation=settings.delineation)
+    seen = yield from model_as_seen(model, state, due)
     seen.save(path)
     return sum(len(block.bank) for block in seen.blocks)
+
+
+def model_as_seen(model: FlimModel, state: State, due: SizesRequest | None) -> Job[FlimModel]:
+    """A model as it is shown: with the edits of its kernels, and sizes that follow marked objects.
+
+    Parameters
+    ----------
+    model : FlimModel
+        As it was learned.
+    state : State
+        Settings and edits.
+    due : SizesRequest, optional
+        Marked objects that are to be measured first.
+    """
+    settings = state.settings
+    if due is not None:
+        settings = with_sizes(settings, (yield from measured_range(due)))
+    seen = edited_model(model, state.edits, settings.decoder)
+    return replace(seen, delineation=settings.delineation)
 
 
 def _open_model(path: Path) -> Job[FlimModel]:

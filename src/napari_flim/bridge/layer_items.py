@@ -70,6 +70,9 @@ class LayerItems:
     replaced = Signal(str, str)
     """An item goes on under another key, since its image was closed and opened again: old, new."""
 
+    forgotten = Signal(str)
+    """An item, given by its key, is no more; its layers may stay, and become another item."""
+
     closed = Signal(str)
     """The image of an item, given by its key, is open no longer, or the item was forgotten.
 
@@ -183,7 +186,7 @@ class LayerItems:
             if axes is None:
                 source = image_source(image, twin.source.axes)
             markers = markers or self.marker_layer(twin.source.key)
-            self.remove(twin.source.key)
+            self._leave(twin.source.key)
         if markers is None:
             markers = self._free_markers(image, source.axes)
         self._pairs[source.key] = Pair(image, None)
@@ -208,6 +211,10 @@ class LayerItems:
 
     def remove(self, key: str) -> None:
         """Forget an item; its layers stay."""
+        self._leave(key)
+        self.forgotten.emit(key)
+
+    def _leave(self, key: str) -> None:
         pair = self._pairs.pop(key, None)
         if pair is not None and pair.image is not None:
             for name in IMAGE_EVENTS:
@@ -258,6 +265,7 @@ class LayerItems:
             layer.data[(*place, *strokes.coordinates.T)] = strokes.labels
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
+        layer.mode = 'paint'
         self.set_markers(key, layer)
         return layer
 

@@ -13,7 +13,7 @@ from napari_flim.bridge.layer_grids import Grid, grid_of
 from napari_flim.bridge.marker_layers import read_strokes
 from napari_flim.errors import ImageError
 from napari_flim.session.items import Item
-from napari_flim.session.saving import AbsentArray
+from napari_flim.session.saved_images import AbsentArray
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

@@ -32,6 +32,13 @@ from napari_flim.session.jobs import (
 )
 from napari_flim.session.kernel_edits import KernelEdits, seen_model
 from napari_flim.session.learned import Learned
+from napari_flim.session.marked_sizes import (
+    SizesRequest,
+    measured_range,
+    put_sizes,
+    sizes_due,
+    sizes_request,
+)
 from napari_flim.session.planning import (
     change_to_finish,
     edits_after,
@@ -46,6 +53,7 @@ from napari_flim.session.session import LIVE_LEARNING, Message, Session
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_flim.delineation.area_range import AreaRange
     from napari_flim.model import FlimModel
     from napari_flim.session.running import Runner
 
@@ -60,7 +68,8 @@ KEPT_SHARE = 0.25
 class Learner:
     """Learns when asked or when the brush rests, and keeps saliency layers true.
 
-    What is in view comes first, then the whole volume, then the other items.
+    What is in view comes first, then the whole volume, then the other items, and sizes of marked
+    objects at last.
 
     Parameters
     ----------
@@ -97,6 +106,7 @@ class Learner:
         # Places of each item whose saliency is that of the model shown.
         self._fresh: defaultdict[str, set[tuple[object, ...]]] = defaultdict(set)
         self._asked: set[str] = set()
+        self._measured: State | None = None
         self.known: tuple[Applied, ...] = ()
         session.events['state'].connect(self.refresh, max_args=0)
         session.events['current'].connect(self.show_rest, max_args=0)
@@ -151,7 +161,12 @@ class Learner:
         if self._session.learned is None:
             self._forget()
         model = self._model()
-        if model is None or self._learning or _same(model, self._shown):
+        if model is None or self._learning:
+            return
+        if _same(model, self._shown):
+            # Sizes of marked objects may be due.
+            if not self._runner.busy:
+                self.show_rest()
             return
         self._shown = model
         self._fresh.clear()
@@ -163,7 +178,9 @@ class Learner:
             return
         target = self._next_target()
         if target is None:
+            self._measure()
             return
+        self._measured = None
         model, known = self._shown, self.known
         self._session.work = Progress('applying the model', 0, 1)
 
@@ -174,6 +191,25 @@ class Learner:
             on_device(self._preferences(), job),
             done=self._on_job_applied,
             failed=partial(self._on_target_failed, target),
+            progressed=self._on_job_progressed,
+            stopped=self._on_job_stopped,
+        )
+
+    def _measure(self) -> None:
+        """Measure marked objects if that is due and not being done."""
+        request, known = sizes_request(self._session), self.known
+        if request is None or (self._measured is self._session.state and self._runner.busy):
+            return
+        self._measured = request.state
+        self._session.work = Progress('measuring marked objects', 0, 1)
+
+        def job(device: str) -> Job[AreaRange | None]:
+            return measured_range(request, device, known)
+
+        self._runner.submit(
+            on_device(self._preferences(), job),
+            done=partial(self._on_sizes_measured, request),
+            failed=partial(self._on_measuring_failed, request),
             progressed=self._on_job_progressed,
             stopped=self._on_job_stopped,
         )
@@ -306,7 +342,7 @@ class Learner:
             name = change_to_finish(session) or name
         elif reason == 'change' and session.history.done[-1].name != name:
             name = f'learning after {name}'
-        state = State(session.settings, learned, edits)
+        state = State(sizes_due(session.settings), learned, edits)
         session.change(name, state, repeats=reason != 'button')
         self._learning = False
         session.message = Message(learned.warning)
@@ -337,6 +373,15 @@ class Learner:
     def _on_job_failed(self, error: Exception) -> None:
         self._session.work = None
         self._session.message = Message(str(error), error=True)
+
+    def _on_sizes_measured(self, request: SizesRequest, sizes: AreaRange | None) -> None:
+        self._session.work = None
+        put_sizes(self._session, request, sizes)
+
+    def _on_measuring_failed(self, request: SizesRequest, error: Exception) -> None:
+        """Say so; the range stays as it is until something is learned again."""
+        self._on_job_failed(error)
+        put_sizes(self._session, request, request.state.settings.delineation.seeds.sizes)
 
     def _on_target_failed(self, target: Target, error: Exception) -> None:
         """Say so, and go on with the others; this one is tried again with another model."""
@@ -414,7 +459,12 @@ def _same(model: FlimModel, other: FlimModel | None) -> bool:
 def _asks_same(one: LearnRequest, other: LearnRequest) -> bool:
     """Whether two requests lead to the same blocks."""
     later = other.settings
-    settings = replace(one.settings, decoder=later.decoder, delineation=later.delineation)
+    settings = replace(
+        one.settings,
+        decoder=later.decoder,
+        delineation=later.delineation,
+        sizes_from=later.sizes_from,
+    )
     mine = (digest_of(one.images), settings, one.last_block, one.kept, one.changes)
     theirs = (digest_of(other.images), other.settings, other.last_block, other.kept, other.changes)
     return mine == theirs

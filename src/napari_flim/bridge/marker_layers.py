@@ -44,7 +44,7 @@ Marked = tuple[NDArray[np.int64], NDArray[np.int64]]
 def new_marker_layer(
     image_layer: Image, axes: str, classes: Classes, name: str | None = None
 ) -> Labels:
-    """An empty marker layer that lies over an image, ready to paint its first object class.
+    """An empty marker layer that lies over an image, with the label of its first object class.
 
     The brush paints on the visible slice, for volumes too: a ball would mark voxels in slices that
     the user has not looked at.
@@ -61,7 +61,7 @@ def new_marker_layer(
     Returns
     -------
     napari.layers.Labels
-        uint8, not yet in a viewer.
+        uint8, not yet in a viewer: napari shows the mode of a layer only if it is set afterwards.
     """
     shape, grid = marker_shape(image_layer, axes), grid_of(image_layer, axes)
     name = f'{image_layer.name} markers' if name is None else name
@@ -96,7 +96,6 @@ def blank_markers(
     layer.n_edit_dimensions = 2
     layer.selected_label = next(one.label for one in classes if one.role == 'object')
     layer.brush_size = max(LEAST_BRUSH, round(min(shape[-2:]) / BRUSHES_ACROSS))
-    layer.mode = 'paint'
     return layer
 
 
@@ -217,7 +216,34 @@ def dirty_planes(layer: Labels, event: Event) -> set[int] | None:
     The payload of the event is private to napari and has changed before, so it is a hint only:
     whatever is not understood means everything.
     """
-    edits = getattr(event, 'value', None)
+    return _planes_of(layer, getattr(event, 'value', None))
+
+
+def strokes_undone(layer: Labels) -> int:
+    """How many strokes were taken back and can be made again."""
+    return len(getattr(layer, '_redo_history', ()))
+
+
+def replayed_planes(layer: Labels, undone_before: int) -> set[int] | None:
+    """Indices along the first axis that undo or redo may have changed; None for all of them.
+
+    A hint only, as `dirty_planes`.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    undone_before : int
+        What `strokes_undone` was before.
+    """
+    steps = strokes_undone(layer) - undone_before
+    moved = getattr(layer, '_redo_history' if steps > 0 else '_undo_history', None)
+    if not steps or moved is None or len(moved) < abs(steps):
+        # Something else was written: a script may have filled the array and asked for a refresh.
+        return None
+    return _planes_of(layer, [edit for item in list(moved)[-abs(steps) :] for edit in item])
+
+
+def _planes_of(layer: Labels, edits: object) -> set[int] | None:
     if layer.ndim < 3 or not isinstance(edits, list):
         return None
     planes: set[int] = set()

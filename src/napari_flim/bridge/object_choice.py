@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,16 @@ from napari_flim.bridge.delineator import Delineator, Place, place_of
 from napari_flim.bridge.layer_grids import world_of
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.object_layers import ObjectLayers
+from napari_flim.session.outline import outline_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_flim.session.delineating import Draft
+    from napari_flim.session.jobs import Target
+    from napari_flim.session.running import Runner
 
 MOST_LOOKED_AT = 10**5
 """Voxels, of an object that the viewer is moved to; others are skipped."""
@@ -35,6 +40,8 @@ class ObjectChoice:
     delineator : Delineator
     layers : ObjectLayers
     corrections : CorrectionLayers
+    runner : Runner
+        Its own, so that a line is drawn while objects are corrected.
 
     Attributes
     ----------
@@ -52,16 +59,19 @@ class ObjectChoice:
         delineator: Delineator,
         layers: ObjectLayers,
         corrections: CorrectionLayers,
+        runner: Runner,
     ) -> None:
         self._viewer = viewer
         self._items = items
         self._delineator = delineator
         self._layers = layers
         self._corrections = corrections
+        self._runner = runner
         self._outlined: Draft | None = None
         self.ids: tuple[int, ...] = ()
         layers.clicked.connect(self._on_object_clicked)
         delineator.changed.connect(self._on_objects_changed)
+        delineator.found.connect(self._on_objects_found)
 
     def choose(self, ids: Collection[int], *, look: bool = False) -> None:
         """Choose some objects and no others.
@@ -89,12 +99,27 @@ class ObjectChoice:
         self.changed.emit()
 
     def _outline(self, draft: Draft | None) -> None:
-        if draft is not None:
-            self._layers.outline(draft, self.ids)
         self._outlined = draft
+        if draft is None:
+            self._runner.cancel()
+        elif any(number in draft.boxes for number in self.ids):
+            self._runner.submit(
+                outline_of(draft, self.ids),
+                done=self._layers.outline,
+                failed=self._on_drawing_failed,
+            )
+        else:
+            self._take_away(draft)
+
+    def _take_away(self, draft: Draft) -> None:
+        self._runner.cancel()
+        self._layers.remove_outline(draft.material.target.source.key)
+
+    def _on_drawing_failed(self, error: Exception) -> None:
+        self._delineator.say(str(error))
 
     def _look_at(self, draft: Draft, number: int) -> None:
-        """Bring the middle of an object to the middle of the view."""
+        """Bring the middle of an object to the middle of the view, unless it is all in view."""
         target = draft.material.target
         image = self._items.layer_of(target.source)
         box = draft.boxes.get(number)
@@ -106,18 +131,33 @@ class ObjectChoice:
         world = world_of(image, target.source.axes, place)
         dims = self._viewer.dims
         first = dims.ndim - len(world)
+        lowest, highest = _ends(image, target, box)
         for axis, value in enumerate(world, start=first):
-            if axis not in dims.displayed:
+            seen = lowest[axis - first] <= dims.point[axis] <= highest[axis - first]
+            if axis not in dims.displayed and not seen:
                 dims.set_point(axis, value)
-        centre = [world[axis - first] for axis in dims.displayed if axis >= first]
-        camera = self._viewer.scene.camera
-        camera.center = tuple(centre) if len(centre) == 3 else (0.0, *centre)
+        shown = [axis - first for axis in dims.displayed if axis >= first]
+        camera, centre = self._viewer.scene.camera, [world[axis] for axis in shown]
+        if len(centre) == 3:
+            camera.center = tuple(centre)
+            return
+        half = np.asarray(self._viewer.canvas.size) / camera.zoom / 2
+        middle = np.asarray(camera.center[-2:])
+        inside = (lowest[shown] >= middle - half) & (highest[shown] <= middle + half)
+        if not inside.all():
+            camera.center = (0.0, *centre)
 
     def _on_object_clicked(self, number: int, more: bool) -> None:
         if more:
             self.choose(set(self.ids) ^ {number} if number else self.ids)
         else:
             self.choose({number} if number else ())
+
+    def _on_objects_found(self, key: str) -> None:
+        """Let the next click choose an object: with the brush it would paint."""
+        layer = self._layers.find(key)
+        if layer is not None and self._layers.listening:
+            self._viewer.layers.selection.active = layer
 
     def _on_objects_changed(self) -> None:
         """Objects that are gone are no longer chosen; the outline follows the others."""
@@ -127,9 +167,11 @@ class ObjectChoice:
         former, there = self._outlined, {} if draft is None else draft.boxes
         if former is not None and (draft is None or _place(former) != _place(draft)):
             # Numbers mean other objects in another image.
-            self._layers.outline(former, ())
+            self._take_away(former)
             there = {}
         left = tuple(number for number in self.ids if number in there)
+        if former is not None and draft is not None and there:
+            left = tuple(sorted({*left, *_parts_of(former, self.ids, draft)}))
         same, self.ids = left == self.ids, left
         self._outline(draft)
         if not same:
@@ -138,6 +180,32 @@ class ObjectChoice:
 
 def _place(draft: Draft) -> Place:
     return place_of(draft.material.target)
+
+
+def _parts_of(former: Draft, ids: Collection[int], draft: Draft) -> list[int]:
+    """Objects that an edit, not the brush, has made where some others were."""
+    if not ids or draft.corrections.strokes is not former.corrections.strokes:
+        return []
+    new = draft.boxes.keys() - former.boxes.keys()
+    return [number for number in new if _was_in(former.labels, ids, draft, number)]
+
+
+def _was_in(labels: NDArray[np.int32], ids: Collection[int], draft: Draft, number: int) -> bool:
+    """Whether most of an object was part of some others."""
+    box = draft.boxes[number]
+    before = labels[box][draft.labels[box] == number]
+    return bool(2 * np.isin(before, list(ids)).sum() > before.size)
+
+
+def _ends(
+    image: Image, target: Target, box: tuple[slice, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest world coordinates of the middles of voxels in a box."""
+    spans = [(part.start, part.stop - 1) for part in box]
+    if target.stacked:
+        spans.insert(0, (target.frame, target.frame))
+    corners = [world_of(image, target.source.axes, corner) for corner in product(*spans)]
+    return np.min(corners, axis=0), np.max(corners, axis=0)
 
 
 def _middle_voxel(labels: NDArray[np.int32], number: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.result_layers import ResultLayers
 from napari_flim.session.classes import class_named
 from napari_flim.session.delineating import Draft
+from napari_flim.session.outline import Outline
 from napari_flim.session.session import Session
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ Colouring = Literal['object', 'class']
 COLOURS = 49
 MOST_COLOURS = 2**16 - 1
 """More than napari can hold; the colours start again then."""
-OUTLINE = 2
 STILL_PIXELS = 4
 """A click may move the mouse by so much."""
 WHITE = (1.0, 1.0, 1.0, 1.0)
@@ -111,23 +111,13 @@ class ObjectLayers:
         colours = {number: (*class_named(known, number).colour, 1.0) for number in set(numbers)}
         return np.array([colours[number] for number in numbers], np.float32)
 
-    def outline(self, draft: Draft, ids: Collection[int]) -> None:
-        """Draw a line around some objects; none takes it away."""
-        target = draft.material.target
+    def outline(self, line: Outline) -> None:
+        """Show a line around some objects."""
+        target = line.draft.material.target
         image = self._items.layer_of(target.source)
-        boxes = [draft.boxes[number] for number in ids if number in draft.boxes]
-        if image is None or not boxes:
-            self._results.remove(CHOSEN, target.source.key)
+        if image is None:
             return
-        whole = tuple(
-            slice(
-                max(0, min(box[axis].start for box in boxes) - 1),
-                max(box[axis].stop for box in boxes) + 1,
-            )
-            for axis in range(draft.labels.ndim)
-        )
-        part = np.isin(draft.labels[whole], list(ids)).astype(np.uint8)
-        first = [one.start for one in whole]
+        part, first = line.voxels, list(line.first)
         if target.stacked:
             part, first = part[np.newaxis], [target.frame, *first]
         layer = self._results.show_labels(
@@ -139,8 +129,11 @@ class ObjectLayers:
             colormap=None,
             opacity=1.0,
         )
-        layer.contour = OUTLINE
         _colour(layer, np.array([WHITE], np.float32))
+
+    def remove_outline(self, key: str) -> None:
+        """Take the line around objects of an item away."""
+        self._results.remove(CHOSEN, key)
 
     def remove(self, key: str) -> None:
         """Take away the layers of an item."""

@@ -21,14 +21,9 @@ from napari_flim.errors import FileError
 from napari_flim.io.atomic import make_folder
 from napari_flim.io.session_file import SESSION, SavedSession, read_session, write_session
 from napari_flim.progress import Job, Progress
-from napari_flim.session.saving import (
-    Digests,
-    copy_of,
-    is_worth_keeping,
-    recognised,
-    strokes_of,
-    with_digests,
-)
+from napari_flim.session.recognising import Digests, recognised, with_digests
+from napari_flim.session.saved_images import strokes_of
+from napari_flim.session.saving import copy_of, is_worth_keeping
 from napari_flim.session.session import Message
 from napari_flim.session.words import count_words
 
@@ -352,5 +347,11 @@ def _words(saved: SavedSession) -> str:
     )
     learned = 'learned' if saved.learned is not None else 'not learned'
     at = datetime.fromisoformat(saved.saved_at).strftime('%d %b %H:%M').lstrip('0')
-    images = count_words(len(saved.images), 'image')
-    return f'{names}: {images}, {count_words(markers, "marker")}, {learned}; {at}'
+    parts = [count_words(len(saved.images), 'image'), count_words(markers, 'marker'), learned]
+    corrections = [one for image in saved.images for one in image.corrections.values()]
+    accepted = sum(len(one.accepted) for one in corrections)
+    if accepted:
+        parts.append(count_words(accepted, 'accepted object'))
+    if any(len(one.stroke_voxels) or len(one.decided_voxels) for one in corrections):
+        parts.append('corrected objects')
+    return f'{names}: {", ".join(parts)}; {at}'

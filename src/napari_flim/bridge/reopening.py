@@ -29,7 +29,7 @@ from napari_flim.engine.image import SPATIAL
 from napari_flim.errors import FileError, ImageError, MarkerError
 from napari_flim.io.images import SUFFIXES
 from napari_flim.samples import SAMPLES
-from napari_flim.session.saving import (
+from napari_flim.session.saved_images import (
     absent_item,
     corrections_of_image,
     marker_shape_of,
@@ -215,6 +215,7 @@ class Reopened:
             markers = new_marker_layer(layer, image.axes, self.session.classes, image.marker_name)
             _fill(markers, image)
             self.viewer.add_layer(markers)
+            markers.mode = 'paint'
         self.items.set_markers(key, markers)
         item = self.session.item(key)
         if item is not None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.errors import FlimError
 from napari_flim.progress import Job
 from napari_flim.session.corrections import Corrections
 from napari_flim.session.delineating import Draft, Material, corrected, delineated, material
 from napari_flim.session.jobs import Encoded, Target
-from napari_flim.session.object_edits import ObjectEdit
+from napari_flim.session.marked_sizes import SizesRequest, measured_range
+from napari_flim.session.object_edits import ObjectEdit, Partly
+from napari_flim.session.planting import ignored_over
 from napari_flim.session.sources import Strokes
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class DraftRequest:
         Known from before; it is used if it fits.
     draft : Draft, optional
         Objects to go on with; without it they are found anew.
+    sizes : SizesRequest, optional
+        Marked objects to be measured first, for the range of sizes in ``settings``.
     """
 
     model: FlimModel
@@ -49,6 +54,26 @@ class DraftRequest:
     edits: tuple[ObjectEdit, ...] = ()
     material: Material | None = None
     draft: Draft | None = None
+    sizes: SizesRequest | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drafted:
+    """What came of a request.
+
+    Attributes
+    ----------
+    draft : Draft
+        The very one of the request if nothing was to be done.
+    refused : tuple of FlimError
+        Why edits could not be made, or not of all objects; the others were.
+    ignored : tuple of int
+        Accepted objects that new strokes lie on, which count for nothing there.
+    """
+
+    draft: Draft
+    refused: tuple[FlimError, ...] = ()
+    ignored: tuple[int, ...] = ()
 
 
 def holds(corrections: Corrections, wanted: Corrections) -> bool:
@@ -67,7 +92,7 @@ def holds(corrections: Corrections, wanted: Corrections) -> bool:
 
 def draft_of(
     request: DraftRequest, device: str = 'cpu', known: Sequence[Encoded] = ()
-) -> Job[Draft]:
+) -> Job[Drafted]:
     """The objects that are asked for.
 
     Parameters
@@ -84,25 +109,51 @@ def draft_of(
         With a message for the user.
     """
     begun = time.perf_counter()
-    draft = yield from _draft_of(request, device, known)
-    return replace(draft, seconds=time.perf_counter() - begun)
+    done = yield from _draft_of(request, device, known)
+    if done.draft is request.draft:
+        return done
+    return replace(done, draft=replace(done.draft, seconds=time.perf_counter() - begun))
 
 
-def _draft_of(request: DraftRequest, device: str, known: Sequence[Encoded]) -> Job[Draft]:
+def _draft_of(request: DraftRequest, device: str, known: Sequence[Encoded]) -> Job[Drafted]:
     draft, corrections = request.draft, request.corrections
     if draft is None:
         given = yield from material_of(
             request.model, request.target, device, known, request.material
         )
-        draft = yield from delineated(given, request.settings, request.marks, corrections)
-        if not request.edits:
-            return draft
+        settings = yield from _settings(request, device, known)
+        draft = yield from delineated(given, settings, request.marks, corrections)
+    refused: list[FlimError] = []
+    made = False
     for edit in request.edits:
-        corrections = edit(replace(draft, corrections=corrections))
-    if corrections:
-        anchors = {**draft.found.anchors, **corrections.anchors}
-        corrections = replace(corrections, anchors=anchors)
-    return (yield from corrected(draft, corrections))
+        try:
+            edited = edit(replace(draft, corrections=corrections))
+        except FlimError as error:
+            refused.append(error)
+            continue
+        made = True
+        if isinstance(edited, Partly):
+            refused.append(edited.refused)
+        corrections = edited.corrections if isinstance(edited, Partly) else edited
+    asked_to_grow = request.draft is not None and not request.edits
+    if made or asked_to_grow or not holds(draft.corrections, corrections):
+        if corrections:
+            anchors = {**draft.found.anchors, **corrections.anchors}
+            corrections = replace(corrections, anchors=anchors)
+        draft = yield from corrected(draft, corrections)
+    before = None if request.draft is None else request.draft.corrections.strokes
+    new_strokes = draft.corrections.strokes is not before
+    ignored = ignored_over(draft.corrections) if new_strokes else []
+    return Drafted(draft, tuple(refused), tuple(ignored))
+
+
+def _settings(
+    request: DraftRequest, device: str, known: Sequence[Encoded]
+) -> Job[DelineationSettings]:
+    if request.sizes is None:
+        return request.settings
+    sizes = yield from measured_range(request.sizes, device, known)
+    return replace(request.settings, seeds=replace(request.settings.seeds, sizes=sizes))
 
 
 def material_of(

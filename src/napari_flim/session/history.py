@@ -65,6 +65,15 @@ class History:
             return History((*self.done[:-1], changed))
         return History((*self.done, Change(name, before, after))[-LONGEST:])
 
+    def with_completed(self, old: State, new: State) -> History:
+        """The history with another state wherever it leads to one."""
+
+        def completed(change: Change) -> Change:
+            before, after = (new if one is old else one for one in (change.before, change.after))
+            return Change(change.name, before, after)
+
+        return History(tuple(map(completed, self.done)), tuple(map(completed, self.undone)))
+
     def back(self) -> tuple[History, State]:
         """The history one step back, and the state there; needs a change that was done."""
         change = self.done[-1]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +18,22 @@ from napari_flim.session.delineating import Draft
 from napari_flim.session.planting import decided_seeds
 from napari_flim.session.words import count_words
 
-ObjectEdit: TypeAlias = Callable[[Draft], Corrections]
+
+@dataclass(frozen=True, eq=False)
+class Partly:
+    """Corrections of an edit that could be made of some objects only, and why.
+
+    Attributes
+    ----------
+    corrections : Corrections
+    refused : DelineationError
+    """
+
+    corrections: Corrections
+    refused: DelineationError
+
+
+ObjectEdit: TypeAlias = Callable[[Draft], Corrections | Partly]
 
 
 def delete(draft: Draft, ids: Collection[int]) -> Corrections:
@@ -51,13 +66,29 @@ def merge(draft: Draft, ids: Collection[int]) -> Corrections:
     return _changed(draft, f'merge {_named(ids)}', decisions.with_seeds(voxels, first + 1))
 
 
-def split(draft: Draft, ids: Collection[int]) -> Corrections:
-    """Each of some objects falls into its parts, which necks separate; see `split_object`."""
-    own = _voxels(draft, ids)
-    decisions = draft.corrections.decisions.without_accepted(ids)
+def split(draft: Draft, ids: Collection[int]) -> Corrections | Partly:
+    """Each of some objects falls into its parts, which necks separate; see `split_object`.
+
+    Those without a neck stay whole.
+
+    Raises
+    ------
+    DelineationError
+        When none has a neck.
+    """
+    own, parted = _voxels(draft, ids), {}
+    whole: dict[int, DelineationError] = {}
+    for number in own:
+        try:
+            parted[number] = _parts(draft, number)
+        except DelineationError as error:
+            whole[number] = error
+    if not parted:
+        raise _not_split(whole, len(own))
+    decisions = draft.corrections.decisions.without_accepted(parted)
     free, classes = draft.next_id(), dict(draft.corrections.classes)
-    for number, voxels in own.items():
-        parts = _parts(draft, number)
+    for number, parts in parted.items():
+        voxels = own[number]
         seeds = np.zeros(len(voxels), np.int32)
         for part in range(1, int(parts.max()) + 1):
             known = number if part == 1 else free
@@ -65,8 +96,8 @@ def split(draft: Draft, ids: Collection[int]) -> Corrections:
             seeds[parts.reshape(-1)[voxels] == part] = known + 1
             classes[known] = draft.class_of(number)
         decisions = decisions.with_seeds(voxels, seeds)
-    changed = _changed(draft, f'split {_named(ids)}', decisions)
-    return replace(changed, classes=classes)
+    changed = replace(_changed(draft, f'split {_named(parted)}', decisions), classes=classes)
+    return Partly(changed, _not_split(whole, len(own))) if whole else changed
 
 
 def accept(draft: Draft, ids: Collection[int]) -> Corrections:
@@ -115,6 +146,16 @@ def _voxels(draft: Draft, ids: Collection[int]) -> dict[int, NDArray[np.int64]]:
     if gone:
         raise DelineationError(f'There is no object {gone[0]} any more; choose others.')
     return own
+
+
+def _not_split(whole: Mapping[int, DelineationError], chosen: int) -> DelineationError:
+    """Why some of the chosen objects stay whole."""
+    if chosen == 1:
+        return next(iter(whole.values()))
+    return DelineationError(
+        f'{len(whole)} of the {chosen} chosen objects have no neck and stay whole. '
+        'Paint New object over a part of them instead.'
+    )
 
 
 def _parts(draft: Draft, number: int) -> NDArray[np.int32]:

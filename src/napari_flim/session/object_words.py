@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_flim.delineation.area_range import AreaRange
+from napari_flim.session.corrections import Corrections
 from napari_flim.session.delineating import Draft
 from napari_flim.session.jobs import Target, readable
 from napari_flim.session.session import Session
+from napari_flim.session.settings import Settings
 from napari_flim.session.sources import ImageSource
 from napari_flim.session.words import count_words, seconds_words
 
@@ -55,7 +57,7 @@ def draft_words(
 ) -> str:
     """How many objects there are, and what has changed since."""
     words = count_words(len(draft.ids()), 'object')
-    accepted = len(draft.corrections.decisions.accepted)
+    accepted = len(draft.boxes.keys() & draft.corrections.decisions.accepted.keys())
     if accepted:
         words += f', {accepted} accepted'
     words += f'; {seconds_words(draft.seconds)}.'
@@ -66,6 +68,32 @@ def draft_words(
     if draft.settings != session.settings.delineation:
         return f'{words} Settings have changed since: press Delineate.'
     return words
+
+
+def decided_words(corrections: Corrections) -> str:
+    """What the user has decided about objects that are not shown now; empty if nothing is."""
+    if not corrections:
+        return ''
+    accepted = len(corrections.decisions.accepted)
+    parts = [count_words(accepted, 'accepted object')] if accepted else []
+    if corrections.strokes is not None:
+        parts.append('strokes of correction')
+    elif not parts:
+        parts.append('edits')
+    return f'Kept of the objects: {" and ".join(parts)}. Press Delineate to see them.'
+
+
+def ignored_words(numbers: Sequence[int]) -> str:
+    """Why strokes over accepted objects change nothing there; empty without such objects."""
+    if not numbers:
+        return ''
+    several = len(numbers) > 1
+    named = ', '.join(map(str, numbers))
+    return (
+        f'Object{"s" * several} {named} {"are" if several else "is"} accepted, so strokes over '
+        f'{"them" if several else "it"} count for nothing there; take the tick away to change '
+        f'{"them" if several else "it"}.'
+    )
 
 
 def unit_of(source: ImageSource | None, power: int = 1) -> str:
@@ -109,17 +137,39 @@ def range_words(sizes: AreaRange | None, unit: str) -> str:
     return f'up to {high} {unit}' if high else 'any size'
 
 
-def shown_words(shown: Sequence[float], unit: str) -> str:
-    """What markers say of the sizes of objects.
+def sizes_words(settings: Settings, shown: Sequence[float], unit: str) -> str:
+    """The range of sizes, who says so, and what markers show in the image in view.
 
     Examples
     --------
-    >>> shown_words((120.0, 904.0), 'px²')
-    'your 2 marked objects: 120 to 904 px²'
+    >>> sizes_words(Settings(), (), 'px²')
+    'As marked, once that is learned.'
+    >>> sizes_words(Settings(sizes_from='chosen'), (120.0, 904.0), 'px²')
+    'Any size; 2 marked objects here: 120 to 904 px².'
     """
-    if not shown:
-        return 'no marked object is known here yet'
-    objects = 'your marked object' if len(shown) == 1 else f'your {len(shown)} marked objects'
-    if len(shown) == 1:
-        return f'{objects}: {size_words(shown[0])} {unit}'
-    return f'{objects}: {size_words(min(shown))} to {size_words(max(shown))} {unit}'
+    sizes = settings.delineation.seeds.sizes
+    said = range_words(sizes, unit)
+    if settings.sizes_from == 'chosen':
+        said = f'{said[0].upper()}{said[1:]}'
+    elif settings.sizes_from == 'due' and sizes is None:
+        said = 'As marked, once that is learned'
+    else:
+        said = f'As marked: {said}'
+    return f'{said}; {shown_words(shown, unit)}.' if shown else f'{said}.'
+
+
+def shown_words(shown: Sequence[float], unit: str) -> str:
+    """What markers say of the sizes of objects in the image in view.
+
+    Examples
+    --------
+    >>> shown_words((120.0,), 'px²')
+    '1 marked object here: 120 px²'
+    """
+    objects = count_words(len(shown), 'marked object')
+    low, high = size_words(min(shown)), size_words(max(shown))
+    return (
+        f'{objects} here: {low} {unit}'
+        if low == high
+        else f'{objects} here: {low} to {high} {unit}'
+    )

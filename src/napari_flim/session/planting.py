@@ -105,7 +105,7 @@ def planted(found: Found, corrections: Corrections, spacing: Sequence[float]) ->
 
     A stroke is a seed, and frees seeds around it: those of the background, if it is of an object,
     and those of objects that it covers. So a new object can grow where there was background, and
-    the background where there was an object.
+    the background where there was an object. Over an accepted object only its own strokes count.
 
     Parameters
     ----------
@@ -130,7 +130,27 @@ def planted(found: Found, corrections: Corrections, spacing: Sequence[float]) ->
             _free_around(seeds, own, freed, found.reach, spacing)
     if len(labels):
         seeds[places] = labels
+        _plant_accepted(seeds, corrections.decisions)
     return seeds
+
+
+def ignored_over(corrections: Corrections) -> list[int]:
+    """Accepted objects that strokes of others lie on, ascending."""
+    strokes = corrections.strokes
+    if strokes is None:
+        return []
+    places, labels = corrections.stroked()
+    under = np.zeros(strokes.shape, np.int32)
+    _plant_accepted(under, corrections.decisions)
+    over = under[places]
+    return [int(label) - 1 for label in np.unique(over[(over > 0) & (over != labels)])]
+
+
+def _plant_accepted(seeds: NDArray[np.int32], decisions: Decisions) -> None:
+    """Make seeds of all of the accepted objects, in place."""
+    flat = seeds.reshape(-1)
+    for number, voxels in decisions.accepted.items():
+        flat[voxels] = number + 1
 
 
 def decided_seeds(found: Found, decisions: Decisions) -> NDArray[np.int32]:
@@ -138,8 +158,7 @@ def decided_seeds(found: Found, decisions: Decisions) -> NDArray[np.int32]:
     seeds = found.seeds.copy()
     flat = seeds.reshape(-1)
     flat[decisions.voxels] = decisions.seeds
-    for number, voxels in decisions.accepted.items():
-        flat[voxels] = number + 1
+    _plant_accepted(seeds, decisions)
     return seeds
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.delineation.area_range import marked_sizes
 from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.delineation.saliency_thresholds import image_threshold
 from napari_flim.delineation.seed_settings import SeedSettings
@@ -17,6 +16,7 @@ from napari_flim.delineation.seeds import seeds_from_saliency
 from napari_flim.progress import Job, Progress
 from napari_flim.session.corrections import Corrections
 from napari_flim.session.delineating import Material, marked
+from napari_flim.session.marked_sizes import shown_sizes
 from napari_flim.session.sources import Strokes
 
 BINS = 128
@@ -98,7 +98,9 @@ def seed_preview(
     }
     yield Progress('measuring marked objects', 2, 3)
     kinds = np.array((0, BACKGROUND, *seeds.classes), np.uint8)[seeds.labels]
-    shown = () if painted is None else _shown(given, settings, painted)
+    shown: tuple[float, ...] = ()
+    if painted is not None:
+        shown = shown_sizes(given.saliency, settings, painted, spacing, given.classes)
     return SeedPreview(given, settings, numbers, kinds, len(seeds.classes), shown)
 
 
@@ -113,12 +115,3 @@ def accepted_sizes(corrections: Corrections, spacing: Sequence[float]) -> tuple[
     """World sizes of the objects that the user has accepted."""
     voxel = math.prod(spacing)
     return tuple(len(voxels) * voxel for voxels in corrections.decisions.accepted.values())
-
-
-def _shown(
-    given: Material, settings: SeedSettings, painted: NDArray[np.uint8]
-) -> tuple[float, ...]:
-    spacing = given.target.source.spacing
-    open_ended = replace(settings, sizes=None, border=None)
-    found = seeds_from_saliency(given.saliency, open_ended, spacing=spacing, classes=given.classes)
-    return tuple(marked_sizes(found.regions, painted, spacing).tolist())

@@ -140,6 +140,17 @@ class Session:
         self.state = state
         self.unsaved = True
 
+    def complete(self, state: State) -> None:
+        """Go on with a state that belongs to what was changed last; it is no change of its own.
+
+        Parameters
+        ----------
+        state : State
+            What undo and redo lead to from now on in place of the present one.
+        """
+        self.history = self.history.with_completed(self.state, state)
+        self.state = state
+
     def undo(self) -> None:
         """Take the latest change back, if there is one."""
         if self.history.done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
@@ -20,8 +20,12 @@ from napari_flim.engine.architecture import (
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.errors import ArchitectureError
+from napari_flim.errors import ArchitectureError, DelineationError
 from napari_flim.io.container import as_tuples
+
+SizesFrom = Literal['marked', 'due', 'chosen']
+"""Who says how large objects are: marked objects, marked objects once they are measured, or the
+user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Settings:
     decoder : DecoderSettings
     options : LearningOptions
     delineation : DelineationSettings
+    sizes_from : {'marked', 'due', 'chosen'}
+        Where the range of sizes in ``delineation`` comes from.
     """
 
     architecture: Architecture = PRESETS['small']
@@ -45,6 +51,7 @@ class Settings:
     decoder: DecoderSettings = DecoderSettings()
     options: LearningOptions = LearningOptions()
     delineation: DelineationSettings = DEFAULT_DELINEATION
+    sizes_from: SizesFrom = 'due'
 
     @property
     def preset(self) -> str | None:
@@ -111,6 +118,7 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
         'decoder': asdict(settings.decoder),
         'options': asdict(settings.options),
         'delineation': asdict(settings.delineation),
+        'sizes_from': settings.sizes_from,
     }
 
 
@@ -122,13 +130,15 @@ def settings_from_dict(content: dict[str, Any]) -> Settings:
     FlimError, KeyError, TypeError
         When something is missing or impossible.
     """
+    delineation = _delineation(content)
     return Settings(
         architecture=architecture_from_dict(content['architecture']),
         transform=InputTransform(**as_tuples(content['transform'])),
         fixed_ranges=bool(content['fixed_ranges']),
         decoder=DecoderSettings(**as_tuples(content['decoder'])),
         options=LearningOptions(**content['options']),
-        delineation=_delineation(content),
+        delineation=delineation,
+        sizes_from=_sizes_from(content, delineation),
     )
 
 
@@ -137,3 +147,14 @@ def _delineation(content: dict[str, Any]) -> DelineationSettings:
     if 'delineation' not in content:
         return DEFAULT_DELINEATION
     return delineation_from_dict(content['delineation'])
+
+
+def _sizes_from(content: dict[str, Any], delineation: DelineationSettings) -> SizesFrom:
+    """Who says how large objects are; older sessions hold a range only if the user chose one."""
+    said: SizesFrom = 'due' if delineation.seeds.sizes is None else 'chosen'
+    said = content.get('sizes_from', said)
+    if said not in get_args(SizesFrom):
+        raise DelineationError(
+            f'Sizes come from {said!r}; expected one of {", ".join(get_args(SizesFrom))}.'
+        )
+    return said

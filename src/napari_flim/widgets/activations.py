@@ -137,9 +137,7 @@ class ActivationsDock(Docked):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.activations = Activations(CONTROLLERS.of(viewer, dock=self))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.activations)
+        self.hold(self.activations)
 
 
 def _block_box() -> QComboBox:

@@ -11,8 +11,8 @@ from napari_flim.widgets.fields import guard_wheel
 from napari_flim.widgets.parts import MARGIN, fill, narrow_button, swatch, wrapped_label
 
 HELP = (
-    'Paint over what is wrong: what a stroke touches grows anew. Ctrl+Z takes strokes back. '
-    'Click an object to choose it.'
+    'Paint over what is wrong: what a stroke touches grows anew. Each stroke of New object is one '
+    'more object. Ctrl+Z takes strokes back. To choose objects by a click, select their layer.'
 )
 NO_OBJECTS = 'Press Delineate first'
 

@@ -34,10 +34,8 @@ class DelineateDock(Docked):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         self.panel = DelineatePanel(CONTROLLERS.of(viewer, dock=self))
-        layout.addWidget(self.panel)
+        self.hold(self.panel)
 
 
 class DelineatePanel(QWidget):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.delineation.delineation_settings import DelineationSettings
@@ -12,7 +13,7 @@ from napari_flim.errors import FlimError
 Change = Callable[[DelineationSettings], DelineationSettings]
 
 
-def change_delineation(controller: Controller, words: str, change: Change) -> None:
+def change_delineation(controller: Controller, words: str, change: Change, **others: Any) -> None:
     """Change how objects are found; one undo takes several changes of the same name back.
 
     Parameters
@@ -22,14 +23,15 @@ def change_delineation(controller: Controller, words: str, change: Change) -> No
         What the change is called.
     change : callable
         Takes settings and gives other ones; what it may not do is said and not done.
+    **others
+        Fields of `napari_flim.session.settings.Settings` that change with them.
     """
     session = controller.session
-    before = session.settings.delineation
+    before = session.settings
     try:
-        after = change(before)
+        settings = replace(before, delineation=change(before.delineation), **others)
     except FlimError as error:
         controller.delineator.say(str(error))
         return
-    if after != before:
-        settings = replace(session.settings, delineation=after)
+    if settings != before:
         session.change(words, replace(session.state, settings=settings), repeats=True)

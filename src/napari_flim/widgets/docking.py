@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
 
 
 class Docked(QWidget):
@@ -30,6 +30,12 @@ class Docked(QWidget):
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.timeout.connect(self._on_docked)
+
+    def hold(self, panel: QWidget) -> None:
+        """Let one widget fill the dock."""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(panel)
 
     def changeEvent(self, event: QEvent) -> None:
         """Notice the dock, of which napari tells nothing."""

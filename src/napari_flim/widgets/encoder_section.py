@@ -29,6 +29,7 @@ from napari_flim.widgets.block_card import LABELS, BlockCard, CardContent
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import ChoiceField, Option
 from napari_flim.widgets.parts import wrapped_label
+from napari_flim.widgets.saving import ask_where_to_save
 from napari_flim.widgets.tab_order import order_tabs
 
 ARCHITECTURE_FILES = 'Architecture (*.json)'
@@ -190,11 +191,9 @@ class EncoderSection(QWidget):
             self.open_architecture(path)
 
     def _on_save_clicked(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, 'Save arch.json', 'arch.json', ARCHITECTURE_FILES
-        )
-        if path:
-            self.save_architecture(path)
+        path = ask_where_to_save(self, 'Save arch.json', 'arch.json', ARCHITECTURE_FILES, '.json')
+        if path is not None:
+            self.save_architecture(str(path))
 
     def open_architecture(self, path: str) -> None:
         """Take the blocks of an `arch.json`; what is wrong with it becomes the message."""

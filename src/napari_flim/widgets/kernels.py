@@ -37,7 +37,7 @@ from napari_flim.widgets.kernel_list import CardList
 from napari_flim.widgets.kernel_menu import KernelMenu, names_of, switch_channel
 from napari_flim.widgets.parts import MARGIN, StillText, fill, wrapped_label
 from napari_flim.widgets.tab_order import order_tabs
-from napari_flim.widgets.undo_buttons import UndoButtons
+from napari_flim.widgets.undo_buttons import SessionUndo
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -67,10 +67,8 @@ class KernelsDock(Docked):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         self.grid = KernelGrid(CONTROLLERS.of(viewer, dock=self))
-        layout.addWidget(self.grid)
+        self.hold(self.grid)
 
 
 class KernelGrid(QWidget):
@@ -114,7 +112,7 @@ class KernelGrid(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.pages = QStackedWidget()
         self.drop = QPushButton()
-        self.history = UndoButtons(self._session)
+        self.history = SessionUndo(self._session)
         self.count = wrapped_label()
         self.message = StillText(MESSAGE_LINES)
 

@@ -17,7 +17,7 @@ from napari_flim.bridge.controller import Controller
 from napari_flim.session.words import learn_words, state_words
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.parts import wrapped_label
-from napari_flim.widgets.undo_buttons import UndoButtons
+from napari_flim.widgets.undo_buttons import SessionUndo
 
 PATIENCE_MS = 400
 """Work that ends sooner is not worth a progress bar that flashes."""
@@ -48,7 +48,7 @@ class LearnBar(QWidget):
         self.live = QCheckBox('Live')
         self.live.setToolTip('Learn again and update the saliency whenever the brush rests')
         self.live.toggled.connect(self._on_live_toggled)
-        self.history = UndoButtons(controller.session)
+        self.history = SessionUndo(controller.session)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(BAR_HEIGHT)

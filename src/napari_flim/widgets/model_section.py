@@ -20,6 +20,7 @@ from napari_flim.bridge.files import copy_script
 from napari_flim.errors import FlimError
 from napari_flim.session.session import Message
 from napari_flim.widgets.connections import Connections
+from napari_flim.widgets.saving import ask_where_to_save
 
 MODELS = 'FLIM models (*.flim)'
 SESSIONS = 'FLIM sessions (*.flim-session)'
@@ -85,21 +86,25 @@ class ModelSection(QWidget):
         self.save_session.setEnabled(bool(session.items))
 
     def _on_save_model_clicked(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, 'Save model', 'model.flim', MODELS)
-        self._use(self._controller.files.save_model, path, '.flim')
+        path = ask_where_to_save(self, 'Save model', 'model.flim', MODELS, '.flim')
+        if path is not None:
+            self._controller.files.save_model(path)
 
     def _on_open_model_clicked(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, 'Open model', '', MODELS)
-        self._use(self._controller.files.open_model, path)
+        if path:
+            self._controller.files.open_model(Path(path))
 
     def _on_save_session_clicked(self) -> None:
         name = 'session.flim-session'
-        path, _ = QFileDialog.getSaveFileName(self, 'Save session', name, SESSIONS)
-        self._use(self._controller.files.save_session, path, '.flim-session')
+        path = ask_where_to_save(self, 'Save session', name, SESSIONS, '.flim-session')
+        if path is not None:
+            self._controller.files.save_session(path)
 
     def _on_open_session_clicked(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, 'Open session', '', SESSIONS)
-        self._use(self._controller.files.open_session, path)
+        if path:
+            self._controller.files.open_session(Path(path))
 
     def _on_script_clicked(self) -> None:
         session = self._controller.session
@@ -110,8 +115,3 @@ class ModelSection(QWidget):
             return
         QApplication.clipboard().setText(text)
         session.message = Message('The script is in the clipboard.')
-
-    def _use(self, action: Callable[[Path], None], path: str, ending: str = '') -> None:
-        """Do something with a file if the user chose one; the session says what came of it."""
-        if path:
-            action(Path(path if path.endswith(ending) else path + ending))

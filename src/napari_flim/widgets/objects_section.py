@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QSizePolicy,
@@ -24,7 +21,9 @@ from napari_flim.session.object_rows import object_rows, size_title
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import guard_wheel
 from napari_flim.widgets.object_model import ACCEPTED, ID, VALUE, ObjectModel
-from napari_flim.widgets.parts import MARGIN, narrow_button, small_button
+from napari_flim.widgets.parts import MARGIN, narrow_button
+from napari_flim.widgets.saving import ask_where_to_save
+from napari_flim.widgets.undo_buttons import UndoButtons
 
 TABLES = 'Table (*.csv)'
 COLOURINGS: tuple[tuple[str, Colouring], ...] = (
@@ -84,10 +83,8 @@ class ObjectsSection(QWidget):
         self.merge = narrow_button('Merge', self._on_merge_clicked)
         self.split = narrow_button('Split', self._on_split_clicked)
         self.accept = narrow_button('Accept', self._on_accept_clicked)
-        self.undo = small_button('\N{ANTICLOCKWISE TOP SEMICIRCLE ARROW}', 'undo the edit', '')
-        self.undo.clicked.connect(self._on_undo_clicked)
-        self.redo = small_button('\N{CLOCKWISE TOP SEMICIRCLE ARROW}', 'redo the edit', '')
-        self.redo.clicked.connect(self._on_redo_clicked)
+        delineator = self._controller.delineator
+        self.history = UndoButtons(delineator.undo, delineator.redo, 'the edit')
         self.colouring = QComboBox()
         self.colouring.setAccessibleName('colours of objects')
         self.colouring.addItems([words for words, _ in COLOURINGS])
@@ -101,8 +98,7 @@ class ObjectsSection(QWidget):
         edits.setSpacing(MARGIN)
         for button in (self.delete, self.merge, self.split, self.accept):
             edits.addWidget(button, 1)
-        edits.addWidget(self.undo)
-        edits.addWidget(self.redo)
+        edits.addWidget(self.history)
         below = QHBoxLayout()
         below.addWidget(self.colouring, 1)
         below.addWidget(self.save, 1)
@@ -151,13 +147,11 @@ class ObjectsSection(QWidget):
             some = 'an object' if needed == 1 else 'two objects or more (Shift, Ctrl)'
             button.setToolTip(tip if chosen >= needed else f'Choose {some} first')
         edits = delineator.corrections_of().edits
-        for arrow, names, verb in (
-            (self.undo, edits.done, 'Undo'),
-            (self.redo, edits.undone, 'Redo'),
-        ):
-            arrow.setEnabled(bool(names) and delineator.draft is not None)
-            tip = f'{verb}: {names[-1][0]}' if names else f'Nothing to {verb.lower()}'
-            arrow.setToolTip('Press Delineate first' if delineator.draft is None else tip)
+        self.history.show_latest(
+            edits.done[-1][0] if edits.done else '',
+            edits.undone[-1][0] if edits.undone else '',
+            hindered='Press Delineate first' if delineator.draft is None else '',
+        )
         self.save.setEnabled(self._controller.table.frame is not None)
 
     def _on_rows_chosen(self) -> None:
@@ -182,12 +176,6 @@ class ObjectsSection(QWidget):
     def _on_accept_clicked(self) -> None:
         self._controller.delineator.accept(self._controller.choice.ids)
 
-    def _on_undo_clicked(self) -> None:
-        self._controller.delineator.undo()
-
-    def _on_redo_clicked(self) -> None:
-        self._controller.delineator.redo()
-
     def _on_colouring_activated(self, row: int) -> None:
         self._controller.objects.colouring = COLOURINGS[row][1]
         self._controller.delineator.recolour()
@@ -196,6 +184,6 @@ class ObjectsSection(QWidget):
     def _on_save_clicked(self) -> None:
         draft = self._controller.table.draft
         name = 'objects' if draft is None else f'{draft.material.target.source.name} objects'
-        path, _ = QFileDialog.getSaveFileName(self, 'Save table', f'{name}.csv', TABLES)
-        if path:
-            self._controller.table.save(Path(path if path.endswith('.csv') else f'{path}.csv'))
+        path = ask_where_to_save(self, 'Save table', f'{name}.csv', TABLES, '.csv')
+        if path is not None:
+            self._controller.table.save(path)

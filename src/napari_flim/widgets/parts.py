@@ -121,6 +121,12 @@ def narrow_button(text: str, clicked: Callable[[], None]) -> QPushButton:
     return button
 
 
+def enable(button: QPushButton, reason: str, tip: str) -> None:
+    """Let a button be pressed, with a tip; or say why it cannot, if there is a reason."""
+    button.setEnabled(not reason)
+    button.setToolTip(reason or tip)
+
+
 def wrapped_label(text: str = '') -> QLabel:
     """A label that breaks its lines instead of widening the dock."""
     label = QLabel(text)
@@ -185,8 +191,8 @@ def fill(combo: QComboBox, names: Sequence[str], row: int) -> None:
         combo.setCurrentIndex(row)
 
 
-def scrolling(widgets: Sequence[QWidget]) -> QScrollArea:
-    """Widgets one above the other, scrolled upwards only."""
+def scrolling(widgets: Sequence[QWidget], area: QScrollArea | None = None) -> QScrollArea:
+    """Widgets one above the other, scrolled upwards only; in a plain area unless one is given."""
     inside = QWidget()
     layout = QVBoxLayout(inside)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -194,7 +200,8 @@ def scrolling(widgets: Sequence[QWidget]) -> QScrollArea:
     for widget in widgets:
         layout.addWidget(widget)
     layout.addStretch(1)
-    area = QScrollArea()
+    if area is None:
+        area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -15,8 +15,9 @@ from napari_flim.delineation.area_range import AreaRange, learned_range
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.errors import FlimError
 from napari_flim.session.classes import class_named
-from napari_flim.session.object_words import range_words, shown_words, unit_of
+from napari_flim.session.object_words import range_words, sizes_words, unit_of
 from napari_flim.session.seed_preview import accepted_sizes
+from napari_flim.session.settings import SizesFrom
 from napari_flim.session.sources import ImageSource
 from napari_flim.session.words import count_words
 from napari_flim.widgets.connections import Connections
@@ -26,6 +27,7 @@ from napari_flim.widgets.histogram import GREY, Histogram
 from napari_flim.widgets.optional_field import OptionalField
 from napari_flim.widgets.parts import fill, narrow_button, small_button, wrapped_label
 
+AS_MARKED = 'Look for objects like those that you have marked, measured after each learning'
 OTSU = "Let Otsu's rule find the threshold of every image"
 
 
@@ -69,7 +71,11 @@ class SeedsSection(QWidget):
         self.largest = OptionalField('largest', 'largest size of an object', 'any')
         self.sizes = wrapped_label()
         self.marked_sizes = narrow_button('as marked', self._on_marked_sizes_clicked)
+        self.marked_sizes.setCheckable(True)
+        self.marked_sizes.setToolTip(AS_MARKED)
         self.accepted_sizes = narrow_button('as accepted', self._on_accepted_sizes_clicked)
+        self.any_size = narrow_button('any', self._on_any_size_clicked)
+        self.any_size.setToolTip('Look for objects of any size')
         self.erosion = OptionalField(
             'erosion', 'how far inner seeds keep from the border', 'automatic'
         )
@@ -96,8 +102,10 @@ class SeedsSection(QWidget):
         cut.addWidget(self.threshold, 1)
         cut.addWidget(self.otsu)
         taken = QHBoxLayout()
-        taken.addWidget(self.marked_sizes, 1)
-        taken.addWidget(self.accepted_sizes, 1)
+        # As their words are long.
+        taken.addWidget(self.marked_sizes, 3)
+        taken.addWidget(self.accepted_sizes, 4)
+        taken.addWidget(self.any_size, 2)
         seen = QHBoxLayout()
         seen.addWidget(self.preview)
         seen.addWidget(self.count, 1)
@@ -162,23 +170,17 @@ class SeedsSection(QWidget):
 
     def _on_objects_changed(self) -> None:
         """What marked and accepted objects say of sizes."""
-        unit, shown, accepted = self._size_unit(), self._shown_sizes(), self._accepted_sizes()
-        limits = range_words(self._settings().sizes, unit)
-        said = f'{limits[0].upper()}{limits[1:]}'
-        if shown:
-            said += f'; {shown_words(shown, unit)}'
-        self.sizes.setText(f'{said}.')
-        for button, sizes, kind in (
-            (self.marked_sizes, shown, 'marked'),
-            (self.accepted_sizes, accepted, 'accepted'),
-        ):
-            button.setEnabled(bool(sizes))
-            taken = range_words(learned_range(sizes), unit)
-            button.setToolTip(
-                f'Look for objects like the {len(sizes)} that you have {kind}: {taken}'
-                if sizes
-                else f'No object is {kind} yet'
-            )
+        unit, accepted = self._size_unit(), self._accepted_sizes()
+        settings = self._controller.session.settings
+        self.marked_sizes.setChecked(settings.sizes_from != 'chosen')
+        self.sizes.setText(sizes_words(settings, self._shown_sizes(), unit))
+        self.accepted_sizes.setEnabled(bool(accepted))
+        self.accepted_sizes.setToolTip(
+            f'Look for objects like the {len(accepted)} that you have accepted: '
+            f'{range_words(learned_range(accepted), unit)}'
+            if accepted
+            else 'No object is accepted yet'
+        )
 
     def _source(self) -> ImageSource | None:
         target = self._controller.delineator.target()
@@ -217,13 +219,27 @@ class SeedsSection(QWidget):
             self._controller.delineator.say(str(error))
             self._on_something_changed()
             return
-        self._change('changing the size of objects', sizes=changed)
+        self._choose_sizes(changed)
 
     def _on_marked_sizes_clicked(self) -> None:
-        self._change('changing the size of objects', sizes=learned_range(self._shown_sizes()))
+        now = self._settings().sizes
+        chosen = self._controller.session.settings.sizes_from == 'chosen'
+        self._choose_sizes(now, sizes_from='due' if chosen else 'chosen')
 
     def _on_accepted_sizes_clicked(self) -> None:
-        self._change('changing the size of objects', sizes=learned_range(self._accepted_sizes()))
+        self._choose_sizes(learned_range(self._accepted_sizes()))
+
+    def _on_any_size_clicked(self) -> None:
+        self._choose_sizes(None)
+
+    def _choose_sizes(self, sizes: AreaRange | None, sizes_from: SizesFrom = 'chosen') -> None:
+        change_delineation(
+            self._controller,
+            'changing the size of objects',
+            lambda now: replace(now, seeds=replace(now.seeds, sizes=sizes)),
+            sizes_from=sizes_from,
+        )
+        self._on_something_changed()
 
     def _on_border_toggled(self, checked: bool) -> None:
         self._change('changing the border', border=1 if checked else None)

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from pathlib import Path
-from types import FrameType
-from typing import Self
 
 import numpy as np
 import pytest
 from napari.settings import get_settings
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-import napari_flim
 from napari_flim.bridge.controller import CONTROLLERS
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.samples import coins
-
-LONGEST_WORK = 0.05
-"""Seconds of the processor that one call of ours may take in the thread of the window."""
-
-OURS = str(Path(napari_flim.__file__).parent)
 
 PATIENCE = 60_000
 
@@ -42,85 +30,13 @@ def window(make_napari_viewer_proxy, scene):
     return viewer, controller, markers
 
 
-def canvas_of(viewer):
-    """The widget that shows the layers of the viewer."""
-    (canvas,) = [
-        widget
-        for widget in QApplication.allWidgets()
-        if type(widget).__name__.startswith('CanvasBackend') and widget.isVisible()
-    ]
-    return canvas
-
-
-def drag(viewer, first, last):
-    """A stroke of the left button between two voxels."""
-    canvas = canvas_of(viewer)
-    size = np.array([canvas.height(), canvas.width()])
-    center, zoom = (
-        np.array(viewer.scene.camera.center[-2:]),
-        viewer.scene.camera.zoom / canvas.devicePixelRatio(),
-    )
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    steps = [np.array(first) + t * (np.array(last) - np.array(first)) for t in np.linspace(0, 1, 8)]
-    press, move, release = (
-        QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease
-    )  # fmt: skip
-    kinds = [
-        (move, none, none, steps[0]),
-        (press, left, left, steps[0]),
-        *[(move, none, left, step) for step in steps],
-        (release, left, none, steps[-1]),
-    ]
-    for kind, button, buttons, voxel in kinds:
-        row, column = (voxel - center) * zoom + size / 2
-        place = QPointF(column, row)
-        event = QMouseEvent(
-            kind,
-            place,
-            QPointF(canvas.mapToGlobal(place.toPoint())),
-            button,
-            buttons,
-            Qt.KeyboardModifier.NoModifier,
-        )
-        QApplication.sendEvent(canvas, event)
-        QApplication.processEvents()
-
-
 def saliency_of(viewer):
     return [
         layer for layer in viewer.layers if link_of(layer).get('role', '').startswith('saliency ')
     ]
 
 
-class OurWork:
-    """Measures the calls of our code in the thread of the window, with all that they call.
-
-    Time of the processor is counted, so that other programs make no difference.
-    """
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[float, str]] = []
-        self._outermost: FrameType | None = None
-        self._began = 0.0
-
-    def __enter__(self) -> Self:
-        sys.setprofile(self._on_call)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    def _on_call(self, frame: FrameType, event: str, _arg: object) -> None:
-        if self._outermost is None:
-            if event == 'call' and frame.f_code.co_filename.startswith(OURS):
-                self._outermost, self._began = frame, time.thread_time()
-        elif event == 'return' and frame is self._outermost:
-            took = time.thread_time() - self._began
-            self.calls.append((took, frame.f_code.co_qualname))
-            self._outermost = None
-
-
-def test_strokes_of_the_mouse_make_saliency_appear_and_change(window, qtbot):
+def test_strokes_of_the_mouse_make_saliency_appear_and_change(window, qtbot, drag):
     viewer, controller, markers = window
     drag(viewer, (2, 30), (4, 40))
     markers.selected_label = 1
@@ -140,7 +56,7 @@ def test_strokes_of_the_mouse_make_saliency_appear_and_change(window, qtbot):
     assert not controller.session.message.error
 
 
-def test_no_call_of_ours_keeps_the_window_waiting(make_napari_viewer_proxy, qtbot):
+def test_no_call_of_ours_keeps_the_window_waiting(make_napari_viewer_proxy, qtbot, our_work):
     viewer = make_napari_viewer_proxy(show=True)
     _, train = viewer.window.add_plugin_dock_widget('napari-flim', 'Train')
     controller, session = train.controller, train.controller.session
@@ -149,18 +65,13 @@ def test_no_call_of_ours_keeps_the_window_waiting(make_napari_viewer_proxy, qtbo
     qtbot.waitUntil(lambda: session.learned is not None, timeout=PATIENCE)
     qtbot.waitUntil(lambda: session.work is None, timeout=PATIENCE)
     markers = controller.items.marker_layer(session.current)
-    longest, names = [], set()
     for place in range(3):
         learned = session.learned
-        with OurWork() as work:
+        with our_work:
             markers.paint((40 + 30 * place, 60), 1)
             qtbot.waitUntil(lambda before=learned: session.learned is not before, timeout=PATIENCE)
             qtbot.waitUntil(lambda: session.work is None, timeout=PATIENCE)
-        longest.append(max(work.calls))
-        names |= {name.split('.')[0] for _, name in work.calls}
-    assert {'LayerItems', 'WorkerRunner', 'LearnBar'} <= names
-    # The middle one: Python may collect garbage during any of them.
-    assert sorted(longest)[1][0] < LONGEST_WORK, longest
+    our_work.assert_short('LayerItems', 'WorkerRunner', 'LearnBar')
 
 
 def test_layers_removed_together_take_only_their_results_with_them(window, scene, qtbot):
