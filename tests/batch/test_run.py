@@ -179,7 +179,7 @@ def test_a_file_for_which_memory_is_short_is_tried_once_more_with_half(
 ) -> None:
     usual, given = segmenting.segment_image, []
 
-    def short(model: Any, image: Any, paths: Any, memory: int) -> Any:
+    def short(model: Any, image: Any, paths: Any, memory: int, mapper: Any) -> Any:
         given.append((image.name, memory))
         if image.name == '0.tif' or memory > 500:
             raise error
