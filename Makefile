@@ -22,7 +22,7 @@ demo: $(STAMP) ## Train on bundled samples; a window if there is a display, pict
 
 test: $(STAMP) ## Run all tests and doctests (TESTS="-k name" selects)
 	@tools/system-packages.sh
-	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest $(TESTS)
+	$(VIRTUAL_DISPLAY) tools/run-tests.sh $(BIN)/python $(TESTS)
 
 lint: style types layers manifest ## Check everything that needs no running of code
 
