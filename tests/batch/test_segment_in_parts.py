@@ -15,7 +15,7 @@ from napari_flim.io.results import read_labels
 from napari_flim.progress import finish
 
 SHAPE = (301, 256)
-BUDGET = 4_000_000
+BUDGET = 8_000_000
 EVERYTHING = Outputs(saliency=True, table=True, outlines=True)
 
 
@@ -45,7 +45,7 @@ def small_budget(monkeypatch):
 
 
 def lazy(image, placement=None):
-    array = zarr.create_array({}, shape=image.shape, chunks=(32, 32), dtype='float32')
+    array = zarr.create_array({}, shape=image.shape, chunks=(128, 128), dtype='float32')
     array[:] = image
     return read_array(array, axes='YX', spacing=(0.5, 0.5), placement=placement)
 

@@ -23,7 +23,7 @@ def small_budget(monkeypatch):
 CASES = [((241, 196), 2_200_000), ((45, 61, 57), 11_000_000)]
 
 
-def chunked(image, size=16):
+def chunked(image, size=32):
     shape = image.shape
     array = zarr.create_array({}, shape=shape, chunks=(size,) * len(shape), dtype='float32')
     array[:] = image.data[0]
