@@ -112,7 +112,8 @@ def test_live_learning_rests_when_all_that_was_asked_for_keeps_edits(
 
 
 def test_a_removed_block_leaves_even_when_the_others_keep_edits(session, carry_out) -> None:
-    switch_kernels(session, [(2, 0)], False)
+    background = int(np.argmin(session.learned.model.blocks[1].bank.classes))
+    switch_kernels(session, [(2, background)], False)
     change_settings(session, without_block(session.settings, 3))
     assert live(session)
     carry_out(session, plan_all(session))
