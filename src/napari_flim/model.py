@@ -51,6 +51,7 @@ from napari_flim.inference.segment_large import (
     saliency_in_tiles,
     segment_large,
 )
+from napari_flim.inference.voxel_size import voxel_size_words
 from napari_flim.io.container import as_tuples
 from napari_flim.io.images import read_image
 from napari_flim.io.model_file import (
@@ -384,16 +385,9 @@ class FlimModel:
     def warn_of_voxel_size(self, image: Image) -> None:
         """Warn where only the model or only the image has world units, in which sizes are given."""
         learned = [one['spacing'] for one in self.provenance.get('images', []) if 'spacing' in one]
-        alike = [_has_unit(spacing) == _has_unit(image.spacing) for spacing in learned]
-        if self.delineation.seeds.sizes is None or not learned or any(alike):
-            return
-        warnings.warn(
-            f'{image.name} has voxel size {_times(image.spacing)}, but the model was learned from '
-            f'{_times(learned[0])}, so objects may be too small or large for its range of sizes. '
-            'Give the voxel size, or take the range away with with_delineation(sizes=None).',
-            FlimWarning,
-            stacklevel=4,
-        )
+        words = voxel_size_words(image, learned)
+        if words and self.delineation.seeds.sizes is not None:
+            warnings.warn(words, FlimWarning, stacklevel=4)
 
     def with_decoder(self, name: str | None = None, **settings: Any) -> FlimModel:
         """This model with another decoder, or with other settings of its decoder.
@@ -586,14 +580,6 @@ def _checked_provenance(content: Any) -> dict[str, Any]:
         for size in image.get('spacing', []):
             check_length('the voxel size', size)
     return made
-
-
-def _has_unit(spacing: Sequence[float]) -> bool:
-    return any(size != 1 for size in spacing)
-
-
-def _times(spacing: Sequence[float]) -> str:
-    return ' x '.join(f'{size:g}' for size in spacing)
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
