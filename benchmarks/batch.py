@@ -120,7 +120,7 @@ def measure(what: str, folder: Path) -> float:
     """Seconds of one measurement."""
     from napari_flim.batch import Done, carried, plan, run
     from napari_flim.io.images import list_images, read_image
-    from napari_flim.model import load_model
+    from napari_flim.model_loading import load_model
 
     model = load_model(folder / 'model.flim')
     files = list_images([folder / 'images'])

@@ -30,7 +30,8 @@ from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.engine.image import Image, read_array
 from napari_flim.inference.budget import plan_tiles, working_memory
 from napari_flim.inference.tiles import Tile
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 
 CHUNK = {'volume': 64, 'slide': 1024}
 SPACE = {'volume': 64, 'slide': 128}

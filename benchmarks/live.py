@@ -117,7 +117,7 @@ def _stroke(controller: Controller, markers: Labels, place: NDArray[np.integer])
 def _timed(controller: Controller, act: Callable[[], object]) -> float:
     """Seconds from an act until the window has drawn what follows from it."""
     applied: list[float] = []
-    slot = controller.learner.applied.connect(lambda: applied.append(0.0))
+    slot = controller.applier.applied.connect(lambda: applied.append(0.0))
     # A user looks at what came of the last act before the next one.
     rested = time.monotonic() + REST_S
     while controller.session.work is not None or time.monotonic() < rested:
@@ -128,7 +128,7 @@ def _timed(controller: Controller, act: Callable[[], object]) -> float:
     act()
     wait_for(lambda: bool(applied))
     seconds = time.perf_counter() - begun
-    controller.learner.applied.disconnect(slot)
+    controller.applier.applied.disconnect(slot)
     return seconds
 
 

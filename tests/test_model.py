@@ -32,7 +32,8 @@ from napari_flim.errors import (
     KernelError,
 )
 from napari_flim.io.model_file import blocks_to_tensors, write_model_file
-from napari_flim.model import FlimModel, model_from_settings, settings_of
+from napari_flim.model import FlimModel, settings_of
+from napari_flim.model_loading import model_from_settings
 from napari_flim.progress import finish
 from napari_flim.training import learn_model
 
@@ -389,9 +390,9 @@ def test_ranges_that_do_not_fit_the_channels_are_refused(model, scene) -> None:
 
 def test_activations_that_are_already_there_decode_to_the_same_bits(model, scene) -> None:
     features = model.input_features(scene.image)
-    channels = model.encoder.activations(features, [3])[0]
+    [channels] = model.encoder.activations(features, model.read_blocks)
     before = channels.clone()
-    maps = model.decode(channels, scene.image.shape)
+    maps = model.decode(features, [channels], (1, 1))
     np.testing.assert_array_equal(maps, model.class_saliency(scene.image))
     maps += 1
     assert maps.flags.writeable
@@ -402,14 +403,16 @@ def test_activations_that_are_already_there_decode_to_the_same_bits(model, scene
 def test_decoding_brings_a_subsampled_block_back_to_image_size(scene, block: int) -> None:
     specs = tuple(flim.Block(channels=6, stride=2) for _ in range(3))
     model = flim.learn(scene.image, scene.markers, flim.Architecture(specs), block=block)
-    channels = model.encoder.activations(model.input_features(scene.image), [block])[0]
-    assert channels.shape[1:] == (48 // 2**block,) * 2
-    maps = model.decode(channels, scene.image.shape)
+    features = model.input_features(scene.image)
+    channels = model.encoder.activations(features, [block])
+    assert channels[0].shape[1:] == (48 // 2**block,) * 2
+    maps = model.decode(features, channels, (1, 1))
     np.testing.assert_array_equal(maps[0], model.saliency(scene.image))
 
 
 def test_saliency_that_is_the_same_everywhere_is_dark(model) -> None:
-    maps = model.decode(torch.zeros(len(model.blocks[2].bank), 20, 21), (20, 21))
+    channels = torch.zeros(len(model.blocks[2].bank), 20, 21)
+    maps = model.decode(torch.zeros(1, 20, 21), [channels], (1, 1))
     assert maps.shape == (1, 20, 21)
     assert not maps.any()
 

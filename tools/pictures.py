@@ -168,7 +168,7 @@ def draw_delineation(folder: Path) -> None:
     controller.choice.choose([3])
     wait_for(lambda: True)
     picture('2_objects')
-    delineator.paint_background()
+    controller.brush.paint_background()
     wait_for(lambda: delineator.work is None)
     before = delineator.draft
     place = np.argwhere(before.labels == before.ids()[6]).mean(axis=0).astype(int)

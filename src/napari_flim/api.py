@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_flim.choosing import AUTO, SECONDS, Candidate, candidates, learn_chosen
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
     DelineationSettings,
@@ -20,11 +21,12 @@ from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import parse_input
-from napari_flim.errors import MarkerError
+from napari_flim.errors import LearningError, MarkerError
 from napari_flim.io.images import read_images
 from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.markers import read_markers
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 from napari_flim.progress import Progress, finish
 from napari_flim.training import learn_model, learn_sizes
 
@@ -44,6 +46,7 @@ def learn(
     statistics_markers: Any = None,
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
+    seconds: float = SECONDS,
     report: Callable[[Progress], None] | None = None,
 ) -> FlimModel:
     """Learn a model from images and painted markers.
@@ -56,9 +59,12 @@ def learn(
         One for each image: 0 unmarked, 1 background, 2.. objects. An array with a leading axis
         for a stack of images is taken apart.
     architecture : str, path or Architecture
-        Name of a preset (small, wide, deep, flyweight), path of an ``arch.json``, or blocks.
+        Name of a preset (small, wide, deep, flyweight), path of an ``arch.json``, or blocks;
+        ``auto`` for the preset that tells markers best that it was not learned from, see
+        `napari_flim.choosing`.
     decoder : str
-        mean, probability, label, label_balanced, hybrid, tristate, original or attention.
+        mean, probability, label, label_balanced, hybrid, tristate, original or attention; linear,
+        which is learned from the markers over all blocks and the input; or ``auto``.
     input : str
         auto, lab, scaled, scaled:fixed, multiscale, multiscale:fixed, window:LO,HI or libift.
         With libift, learning reproduces LibIFT number for number.
@@ -82,6 +88,8 @@ def learn(
         third axis is z.
     spacing : sequence of float, optional
         Voxel size along the spatial axes.
+    seconds : float
+        With ``auto``, time after which nothing further is tried.
     report : callable, optional
         Called with `napari_flim.progress.Progress`.
 
@@ -110,26 +118,42 @@ def learn(
     measured = None
     if statistics_markers is not None:
         measured = _markers(statistics_markers, read, across_classes=across)
-    job = learn_model(
-        read,
-        marked,
-        resolve_architecture(architecture),
-        transform=transform,
-        fixed_ranges=fixed,
-        decoder=DecoderSettings(decoder, block),
-        delineation=delineation or DEFAULT_DELINEATION,
-        options=options or LearningOptions(seed=seed),
-        start=start,
-        statistics_markers=measured,
-    )
+    if AUTO in (architecture, decoder):
+        if start or measured is not None or block:
+            raise LearningError(
+                'With "auto" everything is learned anew; start, statistics_markers and block '
+                'need an architecture and a decoder by name.'
+            )
+        job = learn_chosen(
+            read,
+            marked,
+            open_candidates(architecture, input, decoder),
+            transform=transform,
+            fixed_ranges=fixed,
+            options=options or LearningOptions(seed=seed),
+            seconds=seconds,
+        )
+    else:
+        job = learn_model(
+            read,
+            marked,
+            resolve_architecture(architecture),
+            transform=transform,
+            fixed_ranges=fixed,
+            decoder=DecoderSettings(decoder, block),
+            delineation=delineation or DEFAULT_DELINEATION,
+            options=options or LearningOptions(seed=seed),
+            start=start,
+            statistics_markers=measured,
+        )
     model = finish(job, report)
     if delineation is not None:
-        return model
+        return replace(model, delineation=delineation)
     return finish(learn_sizes(model, read, marked), report)
 
 
 def load(path: str | Path) -> FlimModel:
-    """Read a model from a ``.flim`` file; see `napari_flim.model.load_model`."""
+    """Read a model from a ``.flim`` file; see `napari_flim.model_loading`."""
     return load_model(path)
 
 
@@ -140,6 +164,20 @@ def resolve_architecture(architecture: str | Path | Architecture) -> Architectur
     if isinstance(architecture, Path) or str(architecture).endswith('.json'):
         return read_architecture(Path(architecture))
     return preset(str(architecture))
+
+
+def open_candidates(
+    architecture: str | Path | Architecture,
+    input: str,  # noqa: A002 - as for `learn`
+    decoder: str,
+) -> tuple[Candidate, ...]:
+    """What is tried when an architecture or a decoder is ``auto``."""
+    multiscale = input in ('auto', 'lab', 'scaled', 'scaled:fixed')
+    if architecture == AUTO:
+        return candidates(decoder=decoder, multiscale=multiscale)
+    resolved = resolve_architecture(architecture)
+    name = 'your blocks' if isinstance(architecture, Architecture) else Path(architecture).stem
+    return candidates(name, resolved, decoder, multiscale=multiscale)
 
 
 def _images(images: Any, axes: str | None, spacing: Sequence[float] | None) -> list[Image]:

@@ -19,12 +19,10 @@ from napari_flim.delineation.delineate import Objects, delineate
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
     DelineationSettings,
-    delineation_from_dict,
 )
-from napari_flim.delineation.inputs import FIRST_OBJECT, check_length
+from napari_flim.delineation.inputs import FIRST_OBJECT
 from napari_flim.engine.architecture import (
     Architecture,
-    architecture_from_dict,
     architecture_to_dict,
     with_channels,
 )
@@ -33,15 +31,15 @@ from napari_flim.engine.encoder import Encoder
 from napari_flim.engine.image import Image, check_axes, read_array
 from napari_flim.engine.input_features import input_features
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
+from napari_flim.engine.linear_decoder import LinearDecoder
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import (
-    FlimError,
+    DecoderError,
     FlimWarning,
     ImageError,
     KernelError,
     MemoryBudgetError,
-    ModelFileError,
 )
 from napari_flim.inference.applying import Applying
 from napari_flim.inference.features import feature_stack
@@ -52,12 +50,9 @@ from napari_flim.inference.segment_large import (
     segment_large,
 )
 from napari_flim.inference.voxel_size import voxel_size_words
-from napari_flim.io.container import as_tuples
 from napari_flim.io.images import read_image
 from napari_flim.io.model_file import (
     blocks_to_tensors,
-    read_model_file,
-    tensors_to_blocks,
     write_model_file,
 )
 from napari_flim.progress import Job, Progress, finish, part_of
@@ -74,6 +69,8 @@ class FlimModel:
     epsilon, intrinsic_atrous
         As in the architecture the blocks were learned from.
     decoder : DecoderSettings
+    linear : LinearDecoder, optional
+        What the decoder ``linear`` has learned.
     delineation : DelineationSettings
         How saliency and an image become objects.
     rgb : bool
@@ -93,6 +90,7 @@ class FlimModel:
     rgb: bool = False
     channels: int = 1
     provenance: dict[str, Any] = field(default_factory=dict)
+    linear: LinearDecoder | None = None
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -121,6 +119,11 @@ class FlimModel:
     def decoded_block(self) -> int:
         """Number of the block that is decoded."""
         return self.architecture.check_block(self.decoder.block or len(self.blocks))
+
+    @property
+    def seed(self) -> int:
+        """Of the random choices that were made while learning."""
+        return int(self.provenance.get('learning', {}).get('seed', 0))
 
     def reads(self) -> str:
         """What images the model reads, in words."""
@@ -193,6 +196,31 @@ class FlimModel:
         maps = self.class_saliency(image, axes=axes, spacing=spacing)
         return maps[0] if len(maps) == 1 else maps
 
+    def fits(self, image: Image, memory: int | None = None) -> bool:
+        """Whether an image that the model accepts can be segmented without tiles.
+
+        Parameters
+        ----------
+        image : Image
+            In memory or lazy; no voxel of it is looked at.
+        memory : int, optional
+            Budget in bytes for the whole process; by default a quarter of the free memory is used.
+
+        Raises
+        ------
+        MemoryBudgetError
+            When the process already holds more.
+        """
+        up_to_decoded = self.architecture.blocks[: self.decoded_block]
+        return fits_in_one_piece(
+            image,
+            self.transform,
+            replace(self.architecture, blocks=up_to_decoded),
+            len(self.object_classes),
+            self.delineation,
+            memory,
+        )
+
     def applying(self, image: Image) -> Applying:
         """This model applied to an image that it accepts, part by part."""
         return Applying(
@@ -203,6 +231,7 @@ class FlimModel:
             self.decoder,
             self.decoded_block,
             tuple(self.object_classes),
+            self._decoding_linear(),
         )
 
     def class_saliency(
@@ -215,22 +244,42 @@ class FlimModel:
         a quarter of the free memory is read in tiles, with the same result to within 1e-5.
         """
         accepted = self.accept(image, axes, spacing)
-        if accepted.lazy and not fits_in_one_piece(self.applying(accepted), self.delineation):
+        if accepted.lazy and not self.fits(accepted):
             return saliency_in_tiles(self.applying(accepted))
         features = input_features(self.transform, accepted.in_memory())
-        channels = self.encoder.activations(features, [self.decoded_block])[0]
-        return self.decode(channels, features.shape[1:])
+        channels = self._encoded(features, self.read_blocks)
+        return self.decode(features, channels, accepted.spacing)
+
+    def halo(self, spacing: Sequence[float]) -> tuple[int, ...]:
+        """Voxels to each side on which the channels that the decoder reads depend."""
+        own = zip(self.architecture.halo(self.ndim), self.transform.halo(spacing), strict=True)
+        linear = self._decoding_linear()
+        read = (0,) * self.ndim if linear is None else linear.halo(spacing)
+        return tuple(max(a + b, c) for (a, b), c in zip(own, read, strict=True))
+
+    @property
+    def read_blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks that the decoder reads."""
+        linear = self._decoding_linear()
+        return (self.decoded_block,) if linear is None else linear.blocks
 
     @torch.inference_mode()
-    def decode(self, channels: torch.Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
+    def decode(
+        self,
+        features: torch.Tensor,
+        channels: Sequence[torch.Tensor],
+        spacing: Sequence[float],
+    ) -> NDArray[np.float32]:
         """Saliency of every object class from activations that are already there.
 
         Parameters
         ----------
-        channels : (K, \\*S') tensor
-            Activations of the decoded block; left as they are.
-        shape : sequence of int
-            Spatial shape of the image.
+        features : (C, \\*S) tensor
+            What block 1 reads.
+        channels : sequence of (K, \\*S') tensors
+            Activations of `read_blocks`; left as they are.
+        spacing : sequence of float
+            Voxel size along each axis.
 
         Returns
         -------
@@ -242,17 +291,36 @@ class FlimModel:
         DecoderError
             When the decoder cannot work with these kernels.
         """
+        linear, strides = self._decoding_linear(), self.architecture.strides(self.ndim)
+        if linear is not None:
+            read = [strides[block - 1] for block in linear.blocks]
+            base = self.transform.single_scale(features)
+            return _numpy(linear.saliency(base, channels, read, spacing, self.object_classes))
         block = self.decoded_block
         maps = class_maps(
-            channels,
+            channels[0],
             self.blocks[block - 1],
             self.decoder,
             self.object_classes,
-            self.architecture.strides(self.ndim)[block - 1],
-            shape,
+            strides[block - 1],
+            features.shape[1:],
         )
         lowest, highest = maps.aminmax()
         return _numpy(stretched(maps, float(lowest), float(highest)))
+
+    def _decoding_linear(self) -> LinearDecoder | None:
+        """The linear decoder with weights set by hand; None where another one decodes."""
+        if self.decoder.name != 'linear':
+            return None
+        if self.linear is None:
+            raise DecoderError(
+                'The decoder linear has not been learned with this model; learn the model again, '
+                'or choose another decoder.'
+            )
+        return self.linear.with_weights(self.decoded_block, self.decoder.overrides)
+
+    def _encoded(self, features: torch.Tensor, blocks: Sequence[int]) -> list[torch.Tensor]:
+        return self.encoder.activations(features, blocks) if len(blocks) else []
 
     def segment(
         self, image: Any, *, axes: str | None = None, spacing: Sequence[float] | None = None
@@ -325,16 +393,16 @@ class FlimModel:
         accepted = self.accept(image, axes, spacing)
         self.warn_of_voxel_size(accepted)
         yield Progress('computing saliency', 0, 2)
-        if accepted.lazy and not fits_in_one_piece(self.applying(accepted), self.delineation):
+        if accepted.lazy and not self.fits(accepted):
             return (yield from self._in_tiles(accepted, markers, saliency))
         features = input_features(self.transform, accepted.in_memory())
-        wanted = [1] * self.delineation.compares_learned + [self.decoded_block] * (saliency is None)
-        maps = self.encoder.activations(features, wanted) if wanted else []
+        first = (1,) * self.delineation.compares_learned
+        channels = self._encoded(features, first + self.read_blocks * (saliency is None))
         learned = None
         if self.delineation.compares_learned:
-            learned = self.learned_features(maps[0], features.shape[1:])
+            learned = self.learned_features(channels[0], features.shape[1:])
         if saliency is None:
-            saliency = self.decode(maps[-1], features.shape[1:])
+            saliency = self.decode(features, channels[len(first) :], accepted.spacing)
         job = delineate(
             _numpy(features),
             saliency,
@@ -447,7 +515,7 @@ class FlimModel:
         kept = self.decoder.block if self.decoder.block <= len(blocks) else 0
         by_hand = self.decoder.overrides if block > self.decoded_block else ()
         decoder = replace(self.decoder, block=kept, overrides=by_hand)
-        return replace(self, blocks=blocks, decoder=decoder)
+        return replace(self, blocks=blocks, decoder=decoder, linear=None)
 
     def save(self, path: Path | str) -> None:
         """Write the model to a ``.flim`` file, whole or not at all.
@@ -494,29 +562,6 @@ class FlimModel:
         return image
 
 
-def load_model(path: Path | str) -> FlimModel:
-    """Read a ``.flim`` file; runs no code of the file.
-
-    Raises
-    ------
-    ModelFileError
-        One clear message for a damaged, truncated, foreign or hostile file.
-    """
-    header, tensors = read_model_file(path)
-    try:
-        architecture = architecture_from_dict(header['architecture'])
-        return model_from_settings(
-            tensors_to_blocks(path, architecture.blocks, tensors), architecture, header
-        )
-    except ModelFileError:
-        raise
-    except (FlimError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelFileError(
-            f'{path} is damaged or was changed by hand ({error}). '
-            'Use the file that napari-flim saved, or learn the model again.'
-        ) from error
-
-
 def settings_of(model: FlimModel) -> dict[str, Any]:
     """Everything about a model that is neither blocks nor architecture, ready for JSON."""
     return {
@@ -526,60 +571,8 @@ def settings_of(model: FlimModel) -> dict[str, Any]:
         'rgb': model.rgb,
         'channels': model.channels,
         'provenance': model.provenance,
+        'linear': None if model.linear is None else asdict(model.linear),
     }
-
-
-def model_from_settings(
-    blocks: tuple[LearnedBlock, ...], architecture: Architecture, settings: dict[str, Any]
-) -> FlimModel:
-    """A model from its blocks and what `settings_of` said; the inverse of saving.
-
-    Raises
-    ------
-    FlimError, KeyError, TypeError
-        When something is missing or does not fit together.
-    """
-    model = FlimModel(
-        transform=InputTransform(**as_tuples(settings['transform'])),
-        blocks=blocks,
-        epsilon=float(architecture.epsilon),
-        intrinsic_atrous=architecture.intrinsic_atrous,
-        decoder=DecoderSettings(**as_tuples(settings['decoder'])),
-        delineation=delineation_from_dict(_delineation(settings)),
-        rgb=bool(settings['rgb']),
-        channels=int(settings['channels']),
-        provenance=_checked_provenance(settings['provenance']),
-    )
-    read = model.transform.features(model.channels, model.ndim)
-    if read != blocks[0].bank.weights.shape[1]:
-        raise ImageError(
-            f'the input has {read} channels, but block 1 reads {blocks[0].bank.weights.shape[1]}'
-        )
-    ranges = model.transform.ranges
-    if ranges is not None and len(ranges) != (len(model.transform.channels) or model.channels):
-        raise ImageError(f'there are {len(ranges)} intensity ranges')
-    # A decoder that cannot work with these kernels is no reason to refuse the file: it says so
-    # when it is used, and another one can be chosen.
-    model.architecture.check_block(model.decoded_block)
-    return model
-
-
-def _delineation(settings: dict[str, Any]) -> dict[str, Any]:
-    """What a model says of delineation; before there was any, of the clean-up of a threshold."""
-    content: dict[str, Any] = settings['delineation' if 'delineation' in settings else 'objects']
-    return content
-
-
-def _checked_provenance(content: Any) -> dict[str, Any]:
-    """The origin of a model, if it has the form that learning gives it."""
-    made = dict(content)
-    for image in made.get('images', []):
-        marked = {str(k): int(v) for k, v in image['marked'].items()}
-        if not (isinstance(image['name'], str) and isinstance(image['markers'], int) and marked):
-            raise TypeError(f'a training image is {image!r}')
-        for size in image.get('spacing', []):
-            check_length('the voxel size', size)
-    return made
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:

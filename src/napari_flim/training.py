@@ -13,6 +13,7 @@ import torch
 
 from napari_flim import __version__
 from napari_flim.delineation.area_range import learned_range, marked_sizes
+from napari_flim.delineation.changes import for_probabilities
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
     DelineationSettings,
@@ -39,6 +40,7 @@ from napari_flim.errors import DecoderError, FlimWarning, ImageError, MemoryBudg
 from napari_flim.inference.budget import in_words
 from napari_flim.inference.marked_windows import sizes_in_windows
 from napari_flim.inference.memory import learning_bytes
+from napari_flim.linear_training import with_linear
 from napari_flim.model import FlimModel
 from napari_flim.progress import Job, Progress, part_of, share_of
 
@@ -110,7 +112,7 @@ def learn_model(
             if watch is None or image.lazy:
                 halo = resolved.halo(image.spacing)
                 crops[index] = learning_crops(drawn[index], architecture, options, start, halo)
-    _check_memory(images, crops, architecture, resolved)
+    _check_memory(images[0], crops, architecture, resolved)
     inputs = []
     for number, (image, parts) in enumerate(zip(images, crops, strict=True), start=1):
         inputs.append(read_regions(resolved, image, parts))
@@ -143,6 +145,9 @@ def learn_model(
         channels=images[0].channels,
         provenance=_provenance(images, markers, options, libift),
     )
+    if decoder.name == 'linear':
+        model = replace(model, delineation=for_probabilities(delineation, True))
+        return with_linear(model, images, markers)
     return _with_working_decoder(model)
 
 
@@ -192,10 +197,8 @@ def learn_sizes(
         shown += measured.sizes
         if measured.cut:
             warnings.warn(
-                f'{measured.cut} of {measured.cut + len(measured.sizes)} marked objects of '
-                f'{image.name} are too large for a look at their surroundings alone and were not '
-                'measured; if the range of sizes does not suit, choose one with '
-                'with_delineation(sizes=...).',
+                f'{measured.words(image.name)}; if the range of sizes does not suit, choose one '
+                'with with_delineation(sizes=...).',
                 FlimWarning,
                 stacklevel=2,
             )
@@ -226,18 +229,16 @@ def _all_markers(
 
 
 def _check_memory(
-    images: Sequence[Image],
+    first: Image,
     crops: Sequence[Sequence[Crop]],
     architecture: Architecture,
     transform: InputTransform,
 ) -> None:
-    """Raise `MemoryBudgetError` when what is to be read of lazy images will not fit."""
-    if not any(image.lazy for image in images):
-        return
+    """Raise `MemoryBudgetError` when what is to be read of the images will not fit."""
     import psutil
 
     shapes = [[s.stop - s.start for s in crop.read] for parts in crops for crop in parts]
-    features = transform.features(images[0].channels, images[0].ndim)
+    features = transform.features(first.channels, first.ndim)
     needed = learning_bytes(architecture, shapes, features)
     free = psutil.virtual_memory().available
     if needed > free:

@@ -28,9 +28,14 @@ from napari_flim.batch import (
     Summary,
     plan,
     run,
+    tile_mapper,
 )
 from napari_flim.batch import cluster as clusters
+from napari_flim.batch.tile_mapper import mapper_on
 from napari_flim.errors import BatchError
+from napari_flim.inference.mapping import Mapper
+from napari_flim.inference.tiles import Tile
+from napari_flim.io.results import read_labels
 
 OUTPUTS = Outputs(saliency=True, table=True, outlines=True)
 
@@ -74,6 +79,29 @@ def test_two_workers_write_the_same_bytes_as_one(
         assert isinstance(own[0], Started)
         assert isinstance(own[-1], Done | Failed)
         assert any(isinstance(event, Advanced) for event in own) or isinstance(own[-1], Failed)
+
+
+def test_workers_share_the_tiles_of_a_single_file(
+    carried_model: CarriedModel, make_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ('segment_large', 'delineate_blocks'):
+        monkeypatch.setattr(f'napari_flim.inference.{room}.working_memory', lambda memory: memory)
+    shared: list[Tile] = []
+
+    def watched(client: Client) -> Mapper:
+        mapped = mapper_on(client)
+        return lambda function, tiles: shared.extend(tiles) or mapped(function, tiles)
+
+    monkeypatch.setattr(tile_mapper, 'mapper_on', watched)
+    images = make_images(1, size=280)
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    whole = list(run(plan(carried_model, [images], one, memory=10**9)))
+    assert not shared
+    parts = list(run(plan(carried_model, [images], two, memory=8_000_000), workers=2))
+    assert len({tile.number for tile in shared}) > 2
+    assert whole[-1].objects == parts[-1].objects > 0
+    first, second = (read_labels(out / '0_labels.tif') for out in (one, two))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_workers_share_the_cores() -> None:

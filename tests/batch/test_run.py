@@ -35,7 +35,8 @@ from napari_flim.delineation.measure import measure
 from napari_flim.errors import BatchError, FlimWarning
 from napari_flim.io.images import read_image
 from napari_flim.io.results import write_labels, write_saliency, write_table
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 from napari_flim.progress import finish
 
 
@@ -386,7 +387,7 @@ def test_one_worker_needs_no_dask(make_images, carried_model, tmp_path: Path) ->
     code = (
         'import sys\n'
         'from napari_flim.batch import carried, plan, run\n'
-        'from napari_flim.model import load_model\n'
+        'from napari_flim.model_loading import load_model\n'
         'model, images, out = sys.argv[1:]\n'
         'summary = list(run(plan(carried(load_model(model)), [images], out)))[-1]\n'
         'assert summary.done == 1\n'

@@ -121,6 +121,11 @@ class Desk:
         roles = [(layer, link_of(layer).get('role', '')) for layer in self.viewer.layers]
         return [layer for layer, role in roles if role.startswith('saliency ')]
 
+    def layer(self, role: str) -> Labels:
+        """The only layer of ours with a role."""
+        (layer,) = [one for one in self.viewer.layers if link_of(one).get('role') == role]
+        return layer
+
     def shown(self) -> np.ndarray:
         (layer,) = self.saliency()
         return np.asarray(layer.data)
@@ -133,6 +138,13 @@ def desk(scene) -> Desk:
     _, markers = desk.open(scene.image)
     desk.paint_both(markers)
     assert len(desk.learned) == 1
+    return desk
+
+
+@pytest.fixture
+def drawn(desk) -> Desk:
+    """Objects of the small image are found."""
+    desk.controller.delineator.delineate()
     return desk
 
 

@@ -321,7 +321,7 @@ def test_a_stack_in_um_is_opened_as_one_image_with_its_objects(
 
 
 def test_the_model_of_a_run_is_the_one_that_is_seen(desk: Any, batch: Any, tmp_path: Path) -> None:
-    from napari_flim.model import load_model
+    from napari_flim.model_loading import load_model
     from napari_flim.session.expert import switch_kernels
 
     switch_kernels(desk.session, [(3, 0)], on=False)

@@ -14,7 +14,7 @@ def of_role(desk, role):
 
 
 def expected(desk, block, kernel):
-    known = desk.controller.learner.known[-1]
+    known = desk.controller.applier.known[-1]
     assert known.blocks == desk.session.learned.model.blocks
     return known.activations[block - 1][kernel].numpy()
 
@@ -49,7 +49,7 @@ def test_all_channels_are_one_layer_with_an_axis_of_kernels(desk):
 def test_the_strongest_channels_are_those_of_highest_mean(desk):
     desk.controller.channels.show_strongest(1)
     (layer,) = of_role(desk, 'channels')
-    means = desk.controller.learner.known[-1].activations[0].flatten(1).mean(dim=1).numpy()
+    means = desk.controller.applier.known[-1].activations[0].flatten(1).mean(dim=1).numpy()
     shown = np.sort(layer.data.mean(axis=(1, 2)))
     np.testing.assert_allclose(shown, np.sort(means)[-len(shown) :], rtol=1e-5)
 
@@ -137,7 +137,7 @@ def test_channels_go_with_their_image(desk, scene, way):
 
 
 def test_channels_that_need_too_much_memory_are_refused_in_words(desk, monkeypatch):
-    monkeypatch.setattr('napari_flim.bridge.learner.memory_budget', lambda _preferences: 1000)
+    monkeypatch.setattr('napari_flim.bridge.applier.memory_budget', lambda _preferences: 1000)
     desk.controller.channels.show_all(1)
     assert of_role(desk, 'channels') == []
     assert desk.session.message.error

@@ -11,16 +11,9 @@ from napari_flim.bridge.files import copy_script
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.bridge.object_choice import _middle_voxel
 from napari_flim.delineation.changes import with_changes
-from napari_flim.model import load_model
+from napari_flim.model_loading import load_model
 from napari_flim.session.delineating import Draft
 from napari_flim.session.session import Message
-
-
-@pytest.fixture
-def drawn(desk):
-    """Objects of the small image are found."""
-    desk.controller.delineator.delineate()
-    return desk
 
 
 @pytest.fixture
@@ -59,27 +52,17 @@ def roles(desk):
     return [link_of(one).get('role') for one in desk.viewer.layers]
 
 
-def objects_of(desk):
-    (layer,) = [one for one in desk.viewer.layers if link_of(one).get('role') == 'objects']
-    return layer
-
-
-def strokes_of(desk):
-    (layer,) = [one for one in desk.viewer.layers if link_of(one).get('role') == 'corrections']
-    return layer
-
-
 def test_objects_come_in_one_layer_that_is_updated_in_place(desk):
     delineator = desk.controller.delineator
     assert delineator.problems() == ()
     assert delineator.draft is None
     delineator.delineate()
-    layer = objects_of(desk)
+    layer = desk.layer('objects')
     data = layer.data
     assert layer.name == 'cells objects'
     assert data.max() == len(delineator.draft.ids()) > 0
     delineator.delineate()
-    assert objects_of(desk) is layer
+    assert desk.layer('objects') is layer
     assert layer.data is data
 
 
@@ -96,12 +79,11 @@ def test_without_a_model_it_says_what_to_do(new_desk, scene):
 
 
 def test_a_stroke_of_background_takes_an_object_away_and_undo_brings_it_back(drawn):
-    delineator = drawn.controller.delineator
-    layer = objects_of(drawn)
+    layer = drawn.layer('objects')
     before = layer.data.copy()
     number = int(before.max())
-    delineator.paint_background()
-    strokes = strokes_of(drawn)
+    drawn.controller.brush.paint_background()
+    strokes = drawn.layer('corrections')
     assert drawn.viewer.layers.selection.active is strokes
     assert (strokes.mode, strokes.selected_label) == ('paint', 1)
     drawn.stroke(strokes, np.nonzero(before == number), 1)
@@ -112,18 +94,6 @@ def test_a_stroke_of_background_takes_an_object_away_and_undo_brings_it_back(dra
     strokes.undo()
     drawn.rest()
     assert np.array_equal(layer.data, before)
-
-
-def test_brushes_leave_the_model_and_its_markers_alone(drawn):
-    delineator, session = drawn.controller.delineator, drawn.session
-    learned, markers = session.learned, drawn.markers
-    before = markers.data.copy()
-    delineator.paint_new(2)
-    drawn.stroke(strokes_of(drawn), (slice(2, 5), slice(2, 5)), 9)
-    drawn.rest()
-    assert drawn.markers is markers
-    assert np.array_equal(markers.data, before)
-    assert session.learned is learned
 
 
 def test_edits_come_one_after_the_other_and_none_is_lost(held_desk, scene):
@@ -138,7 +108,7 @@ def test_edits_come_one_after_the_other_and_none_is_lost(held_desk, scene):
     ids = delineator.draft.ids()
     assert len(ids) > 1
     delineator.delete([ids[0]])
-    delineator.paint_background()
+    desk.controller.brush.paint_background()
     delineator.accept([ids[1]])
     runner.go_on()
     assert ids[0] not in delineator.draft.ids()
@@ -196,10 +166,10 @@ def test_strokes_correct_the_image_that_they_are_on_though_another_one_is_in_vie
     desk = stack_desk
     delineator = desk.controller.delineator
     delineator.delineate()
-    layer = objects_of(desk)
+    layer = desk.layer('objects')
     number = int(layer.data[0].max())
-    delineator.paint_background()
-    desk.stroke(strokes_of(desk), (0, *np.nonzero(layer.data[0] == number)), 1)
+    desk.controller.brush.paint_background()
+    desk.stroke(desk.layer('corrections'), (0, *np.nonzero(layer.data[0] == number)), 1)
     show_frame(desk, 1)
     assert delineator.draft is None
     assert not layer.data[1].any()
@@ -211,10 +181,10 @@ def test_strokes_correct_the_image_that_they_are_on_though_another_one_is_in_vie
 def test_strokes_whose_correction_was_stopped_are_told_of_until_objects_hold_them(held_drawn):
     desk, runner = held_drawn
     delineator = desk.controller.delineator
-    delineator.paint_background()
+    desk.controller.brush.paint_background()
     runner.go_on()
     number = delineator.draft.ids()[-1]
-    desk.stroke(strokes_of(desk), np.nonzero(objects_of(desk).data == number), 1)
+    desk.stroke(desk.layer('corrections'), np.nonzero(desk.layer('objects').data == number), 1)
     desk.rest()
     delineator.cancel()
     assert not runner.busy
@@ -228,11 +198,11 @@ def test_strokes_whose_correction_was_stopped_are_told_of_until_objects_hold_the
 def test_an_edit_that_fails_takes_no_stroke_with_it(held_drawn):
     desk, runner = held_drawn
     delineator = desk.controller.delineator
-    delineator.paint_background()
+    desk.controller.brush.paint_background()
     runner.go_on()
     number = delineator.draft.ids()[-1]
     delineator.delete([999])
-    desk.stroke(strokes_of(desk), np.nonzero(objects_of(desk).data == number), 1)
+    desk.stroke(desk.layer('corrections'), np.nonzero(desk.layer('objects').data == number), 1)
     desk.rest()
     runner.go_on()
     assert 'no object 999' in delineator.message.text
@@ -374,7 +344,7 @@ def test_each_image_of_a_stack_has_objects_of_its_own(stack_desk):
     desk = stack_desk
     delineator = desk.controller.delineator
     delineator.delineate()
-    layer = objects_of(desk)
+    layer = desk.layer('objects')
     assert layer.data.shape == desk.viewer.layers['stack'].data.shape
     first = layer.data[0].copy()
     assert first.any()
@@ -385,8 +355,8 @@ def test_each_image_of_a_stack_has_objects_of_its_own(stack_desk):
     delineator.delineate()
     assert layer.data[1].any()
     assert np.array_equal(layer.data[0], first)
-    delineator.paint_background()
-    strokes = strokes_of(desk)
+    desk.controller.brush.paint_background()
+    strokes = desk.layer('corrections')
     number = int(layer.data[1].max())
     desk.stroke(strokes, (1, *np.nonzero(layer.data[1] == number)), 1)
     desk.rest()
@@ -403,7 +373,7 @@ def test_volumes_are_computed_whole_though_one_plane_is_in_view(new_desk, scene)
     desk.rest()
     delineator = desk.controller.delineator
     delineator.delineate()
-    layer = objects_of(desk)
+    layer = desk.layer('objects')
     assert layer.data.shape == volume.shape
     assert layer.data.any(axis=(1, 2)).all()
     assert np.array_equal(layer.scale, (2.0, 0.5, 0.5))
@@ -418,10 +388,10 @@ def test_corrections_come_back_with_a_saved_session(drawn, new_desk, scene, tmp_
     ids = delineator.draft.ids()
     delineator.accept([ids[0]])
     delineator.delete([ids[-1]])
-    delineator.paint_background()
-    drawn.stroke(strokes_of(drawn), (slice(20, 24), slice(2, 9)), 1)
+    drawn.controller.brush.paint_background()
+    drawn.stroke(drawn.layer('corrections'), (slice(20, 24), slice(2, 9)), 1)
     drawn.rest()
-    wanted = objects_of(drawn).data.copy()
+    wanted = drawn.layer('objects').data.copy()
     drawn.controller.files.save_session(tmp_path / 'cells.flim-session')
     other = new_desk()
     other.viewer.add_image(scene.image, name='cells')
@@ -431,23 +401,9 @@ def test_corrections_come_back_with_a_saved_session(drawn, new_desk, scene, tmp_
     assert opened.draft is None
     assert opened.state().startswith('Kept of the objects: 1 accepted object and strokes of corr')
     opened.delineate()
-    assert np.array_equal(objects_of(other).data, wanted)
-    assert np.array_equal(strokes_of(other).data, strokes_of(drawn).data)
+    assert np.array_equal(other.layer('objects').data, wanted)
+    assert np.array_equal(other.layer('corrections').data, drawn.layer('corrections').data)
     assert set(opened.draft.corrections.decisions.accepted) == {ids[0]}
-
-
-def test_strokes_of_a_removed_layer_come_back_with_the_brush(drawn):
-    delineator = drawn.controller.delineator
-    delineator.paint_background()
-    strokes = strokes_of(drawn)
-    drawn.stroke(strokes, (slice(20, 24), slice(2, 9)), 1)
-    drawn.rest()
-    painted = strokes.data.copy()
-    drawn.viewer.layers.remove(strokes)
-    drawn.rest()
-    delineator.paint_background()
-    assert strokes_of(drawn) is not strokes
-    assert np.array_equal(strokes_of(drawn).data, painted)
 
 
 def test_an_image_that_moves_takes_its_objects_along(drawn):
@@ -455,15 +411,15 @@ def test_an_image_that_moves_takes_its_objects_along(drawn):
     drawn.controller.choice.choose([1])
     image.translate = (5, 7)
     drawn.rest()
-    assert np.array_equal(objects_of(drawn).translate, (5, 7))
+    assert np.array_equal(drawn.layer('objects').translate, (5, 7))
     drawn.controller.choice.choose([])
     drawn.controller.choice.choose([1])
     (outline,) = [
         one for one in drawn.viewer.layers if link_of(one).get('role') == 'chosen objects'
     ]
     world = outline.data_to_world(np.argwhere(outline.data)[0])
-    voxel = np.round(objects_of(drawn).world_to_data(world)).astype(int)
-    assert objects_of(drawn).data[tuple(voxel)] == 1
+    voxel = np.round(drawn.layer('objects').world_to_data(world)).astype(int)
+    assert drawn.layer('objects').data[tuple(voxel)] == 1
 
 
 def test_a_saved_model_finds_the_same_objects_without_napari(drawn, scene, tmp_path):
@@ -477,7 +433,7 @@ def test_a_saved_model_finds_the_same_objects_without_napari(drawn, scene, tmp_p
     model = load_model(tmp_path / 'cells.flim')
     assert model.delineation == delineation
     objects = model.delineate(scene.image, markers=drawn.markers.data)
-    assert np.array_equal(objects.labels, objects_of(drawn).data)
+    assert np.array_equal(objects.labels, drawn.layer('objects').data)
     script = copy_script(drawn.controller)
     assert "delineation = DelineationSettings(\n    method='watershed'," in script
     assert f'sizes={seeds.sizes!r}' in script
@@ -498,55 +454,14 @@ def test_other_voxels_take_objects_away_and_another_voxel_size_makes_them_stale(
     image.scale = (2, 2)
     drawn.rest()
     assert 'changed since: press Delineate' in delineator.state()
-    assert np.array_equal(objects_of(drawn).scale, (2, 2))
+    assert np.array_equal(drawn.layer('objects').scale, (2, 2))
     delineator.delineate()
     assert 'changed' not in delineator.state()
-    assert drawn.controller.table.frame.iloc[0, 2] == 4 * (objects_of(drawn).data == 1).sum()
+    assert drawn.controller.table.frame.iloc[0, 2] == 4 * (drawn.layer('objects').data == 1).sum()
     image.data = scene.image[::-1].copy()
     drawn.rest()
     assert delineator.draft is None
     assert 'objects' not in [link_of(one).get('role') for one in drawn.viewer.layers]
-
-
-def test_every_object_has_its_class_also_a_new_one(new_desk, scene):
-    desk = new_desk()
-    _, markers = desk.open(scene.image)
-    desk.stroke(markers, (slice(30, 36), slice(28, 34)), 3)
-    desk.paint_both(markers)
-    delineator = desk.controller.delineator
-    delineator.delineate()
-    labels = objects_of(desk).data
-    assert delineator.draft.class_of(int(labels[12, 12])) == 2
-    assert delineator.draft.class_of(int(labels[33, 31])) == 3
-    delineator.paint_new(3)
-    strokes = strokes_of(desk)
-    number = strokes.selected_label - 1
-    assert number not in delineator.draft.ids()
-    desk.stroke(strokes, (slice(40, 46), slice(4, 10)), number + 1)
-    desk.rest()
-    assert delineator.draft.class_of(number) == 3
-    frame = desk.controller.table.frame
-    assert frame.set_index('label').loc[number, 'class'] == 3
-    desk.controller.objects.colouring = 'class'
-    delineator.recolour()
-    colour = desk.session.classes[2].colour
-    assert np.allclose(objects_of(desk).colormap.map(number)[:3], colour)
-
-
-def test_each_stroke_of_a_new_object_is_an_object_of_its_own(drawn):
-    delineator = drawn.controller.delineator
-    known = delineator.draft.ids()
-    delineator.paint_new(2)
-    strokes = strokes_of(drawn)
-    for row in (22, 44):
-        drawn.stroke(strokes, (slice(row, row + 2), slice(20, 26)), strokes.selected_label)
-    drawn.rest()
-    first, second = (int(strokes.data[row, 22]) - 1 for row in (22, 44))
-    assert first != second
-    assert set(delineator.draft.ids()) == {*known, first, second}
-    delineator.paint_object(first)
-    drawn.stroke(strokes, (slice(24, 26), slice(20, 26)), strokes.selected_label)
-    assert strokes.selected_label == first + 1
 
 
 def test_parts_of_a_chosen_object_are_chosen(new_desk):

@@ -27,7 +27,7 @@ from napari_flim.bridge.workers import WorkerRunner
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.errors import FileError, LearningError
 from napari_flim.io.session_file import read_session, write_session
-from napari_flim.model import load_model
+from napari_flim.model_loading import load_model
 from napari_flim.progress import Progress
 from napari_flim.samples import coins
 from napari_flim.session.classes import MarkedClass, with_change, with_new_class

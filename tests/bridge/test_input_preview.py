@@ -38,7 +38,7 @@ class Desk:
             self.session,
             self.controller.items,
             self.controller.results,
-            self.controller.learner,
+            self.controller.applier,
             InlineRunner(),
             Preferences,
         )

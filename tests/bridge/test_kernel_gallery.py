@@ -127,13 +127,13 @@ def test_ticking_computes_no_block_again(learned: Watched) -> None:
     classes = learned.session.learned.model.blocks[1].bank.classes
     commonest = int(np.flatnonzero(classes == np.bincount(classes).argmax())[0])
     switch_kernels(learned.session, [(2, commonest)], False)
-    known = learned.controller.learner.known
+    known = learned.controller.applier.known
     assert [one.blocks == learned.session.learned.model.blocks for one in known] == [True]
     switch_kernels(learned.session, [(1, 0)], False)
-    later = learned.controller.learner.known
+    later = learned.controller.applier.known
     assert later[0].blocks != later[1].blocks
     switch_kernels(learned.session, [(1, 0)], True)
-    again = learned.controller.learner.known[-1]
+    again = learned.controller.applier.known[-1]
     assert again.activations[1] is known[0].activations[1]
 
 
@@ -214,7 +214,7 @@ def test_kernels_of_an_opened_model_have_no_way_back(learned: Watched) -> None:
 
 
 def test_cards_that_need_too_much_memory_are_not_drawn(learned: Watched, monkeypatch) -> None:
-    monkeypatch.setattr('napari_flim.bridge.learner.memory_budget', lambda _preferences: 1000)
+    monkeypatch.setattr('napari_flim.bridge.applier.memory_budget', lambda _preferences: 1000)
     learned.gallery.draw()
     assert learned.gallery.cards == ()
     assert 'over the budget' in learned.gallery.reason

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Labels
 
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.errors import ImageError
-
-
-def lazy_markers(shape):
-    """Markers on a volume of lazy planes, and the planes that were read, one entry for each."""
-    planes = []
-
-    def read(block, block_info=None):
-        planes.append(block_info[0]['chunk-location'][0])
-        return block
-
-    chunks = (1, *shape[1:])
-    zeros = da.zeros(shape, chunks=chunks, dtype=np.uint8)
-    return zeros.map_blocks(read, dtype=np.uint8, meta=np.zeros(0, np.uint8)), planes
 
 
 def blank(shape, **kwargs):
@@ -261,7 +247,7 @@ def test_the_layers_of_the_user_are_never_written_replaced_or_removed(new_desk, 
     desk.session.undo()
     desk.session.redo()
     controller.learner.learn_block(2)
-    controller.learner.apply_to([desk.session.current])
+    controller.applier.apply_to([desk.session.current])
     controller.items.remove(desk.session.current)
     controller.items.add(image)
     desk.rest()
@@ -308,85 +294,3 @@ def test_an_image_opened_while_only_closed_ones_are_in_the_list_becomes_an_item(
     assert desk.session.current == str(other.unique_id)
     desk.viewer.add_image(scene.image[:30], name='third')
     assert names(desk) == ['cells', 'another']
-
-
-def test_a_slider_step_reads_the_plane_that_comes_into_view_and_no_other(new_desk, scene):
-    desk = new_desk()
-    desk.viewer.add_image(np.stack([scene.image] * 9), name='cells', axis_labels=('z', 'y', 'x'))
-    data, read = lazy_markers((9, 48, 48))
-    desk.viewer.add_labels(data, name='cells markers')
-    desk.rest()
-    desk.viewer.dims.set_current_step(0, 1)
-    desk.rest()
-    read.clear()
-    for step in (4, 6):
-        desk.viewer.dims.set_current_step(0, step)
-    desk.rest()
-    assert set(read) == {4, 6}
-
-
-def test_strokes_written_into_the_array_are_learned_once_they_come_into_view(new_desk, scene):
-    desk = new_desk()
-    _, markers = desk.open(np.stack([scene.image] * 6), axis_labels=('z', 'y', 'x'))
-    markers.data[4, 3, 3] = 2
-    desk.viewer.dims.set_current_step(0, 5)
-    desk.rest()
-    assert desk.session.items[0].counts == {}
-    desk.viewer.dims.set_current_step(0, 4)
-    desk.rest()
-    assert desk.session.items[0].counts == {2: 1}
-
-
-def act_undo(markers):
-    markers.undo()
-
-
-def act_refresh(markers):
-    markers.data[1, 3, 3] = 0
-    markers.refresh()
-
-
-def act_data(markers):
-    markers.data = np.zeros_like(markers.data)
-
-
-def act_undo_while_hidden(markers):
-    markers.visible = False
-    markers.undo()
-    markers.visible = True
-
-
-@pytest.mark.parametrize('steps', ((), (5,), (5, 2)))
-@pytest.mark.parametrize('act', (act_undo, act_refresh, act_data, act_undo_while_hidden))
-def test_changes_on_planes_out_of_view_are_read_whatever_the_slider_did(
-    new_desk, scene, act, steps
-):
-    desk = new_desk()
-    _, markers = desk.open(np.stack([scene.image] * 6), axis_labels=('z', 'y', 'x'))
-    # An axis that the markers do not have.
-    desk.viewer.add_image(np.zeros((3, 6, 48, 48), np.uint8), name='more')
-    desk.viewer.dims.set_current_step(1, 1)
-    desk.stroke(markers, (1, 3, 3), 2)
-    desk.rest()
-    assert desk.session.items[0].counts == {2: 1}
-    for step in steps:
-        desk.viewer.dims.set_current_step(1, step)
-        desk.viewer.dims.set_current_step(0, step % 3)
-    if len(steps) > 1:
-        desk.rest()
-    act(markers)
-    desk.rest()
-    assert desk.session.items[0].counts == {}
-
-
-def test_a_stroke_undone_after_hidden_scrolling_is_read(new_desk, scene):
-    desk = new_desk()
-    _, markers = desk.open(np.stack([scene.image] * 6), axis_labels=('z', 'y', 'x'))
-    desk.stroke(markers, (1, 3, 3), 2)
-    desk.rest()
-    markers.visible = False
-    desk.viewer.dims.set_current_step(0, 5)
-    markers.undo()
-    markers.visible = True
-    desk.rest()
-    assert desk.session.items[0].counts == {}

@@ -13,7 +13,7 @@ import napari_flim as flim
 from napari_flim.bridge.files import copy_script
 from napari_flim.delineation.area_range import AreaRange
 from napari_flim.delineation.changes import with_changes
-from napari_flim.model import load_model
+from napari_flim.model_loading import load_model
 from napari_flim.session.marked_sizes import sizes_request
 from napari_flim.session.sources import ImageSource
 
@@ -135,11 +135,11 @@ def test_an_opened_model_keeps_the_range_it_came_with(desk, new_desk, scene, tmp
 
 def test_a_failure_to_measure_is_said_and_the_range_stays(unmeasured, monkeypatch):
     desk, runner = unmeasured
-    learner = desk.controller.learner
-    learner.cancel()
-    learner.known = ()
+    applier = desk.controller.applier
+    desk.controller.learner.cancel()
+    applier.known = ()
     monkeypatch.setattr(ImageSource, 'frame', lambda *_: 1 / 0)
-    learner.show_rest()
+    applier.show_rest()
     runner.go_on()
     assert desk.session.message.error
     assert sizes_of(desk) is None

@@ -58,6 +58,13 @@ def test_the_brush_is_never_too_thin_to_see() -> None:
     assert new_marker_layer(image_of(40, 30), 'YX', FIRST_CLASSES).brush_size == 3
 
 
+def test_the_brush_of_a_large_image_does_not_mark_a_million_voxels_at_once() -> None:
+    slide = Image([da.zeros((40_000, 40_000), dtype=np.uint8), np.zeros((40, 40))], multiscale=True)
+    layer = new_marker_layer(slide, 'YX', FIRST_CLASSES)
+    assert layer.data.shape == (40_000, 40_000)
+    assert layer.brush_size == 50
+
+
 @pytest.mark.parametrize(
     ('shape', 'axes', 'expected'),
     [
@@ -324,7 +331,11 @@ def test_what_is_not_understood_dirties_everything() -> None:
     layer.data_setitem((np.array([1]), np.array([2]), np.array([3])), 1)
     assert events == [None]
     assert dirty_planes(layer, SimpleNamespace()) is None
-    flat = labels_of(20, 20)
-    events = painted_events(flat)
-    flat.paint((5, 5), 1)
-    assert events == [None]
+
+
+def test_a_stroke_on_an_image_dirties_the_rows_that_it_touched() -> None:
+    layer = labels_of(20, 20)
+    events = painted_events(layer)
+    layer.brush_size = 3
+    layer.paint((5, 5), 1)
+    assert events == [{4, 5, 6}]

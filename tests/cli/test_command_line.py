@@ -27,7 +27,8 @@ from napari_flim.io.lids_architecture import read_architecture
 from napari_flim.io.lids_images import read_mimg
 from napari_flim.io.results import RESULT_FORMATS, write_labels, write_saliency, write_table
 from napari_flim.io.seeds import write_seeds
-from napari_flim.model import load_model, settings_of
+from napari_flim.model import settings_of
+from napari_flim.model_loading import load_model
 from napari_flim.progress import finish
 from napari_flim.session.corrections import Corrections
 from napari_flim.session.drafting import DraftRequest, draft_of

@@ -17,7 +17,7 @@ from napari_flim.engine.decoders import decode
 from napari_flim.errors import DecoderError
 
 WITH_LABELS = [name for name, kind in DECODERS.items() if kind.needs_labels]
-WITHOUT_LABELS = [name for name in DECODERS if name not in WITH_LABELS]
+WITHOUT_LABELS = [name for name in FUNCTIONS if name not in WITH_LABELS]
 CLASSES = np.array([2, 1, 2, 1, 2, 1])
 MANUAL = (0.5, -1.0, 2.0, -0.5, 1.0, 0.25)
 MOVED = ((2, -0.3), (4, -9.0), (5, 5.0))
@@ -38,11 +38,11 @@ def saliency(name, overrides=(), classes=CLASSES, objects=(2,)):
     return decode(channels(), classes, chosen(name, overrides), objects).saliency
 
 
-def test_every_decoder_of_the_table_has_its_function():
-    assert list(FUNCTIONS) == list(DECODERS)
+def test_every_adaptive_decoder_of_the_table_has_its_function():
+    assert list(FUNCTIONS) == [name for name in DECODERS if name != 'linear']
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 @settings(max_examples=20, deadline=None)
 @given(
     activations=hnp.arrays(

@@ -173,7 +173,7 @@ def test_a_class_without_kernels_gives_a_clear_error(name, classes, word):
         decode(torch.ones(2, 3, 3), np.array(classes), DecoderSettings(name), [2])
 
 
-@pytest.mark.parametrize('name', sorted(set(DECODERS) - set(WITH_LABELS)))
+@pytest.mark.parametrize('name', sorted(set(FUNCTIONS) - set(WITH_LABELS)))
 def test_decoders_without_labels_need_no_class(name):
     chosen = DecoderSettings(name, weights=(1.0, 0.5))
     result = decode(torch.rand(2, 5, 5), np.array([0, 0]), chosen, [2])
@@ -189,7 +189,7 @@ channels = st.integers(2, 3).flatmap(
 )
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 @settings(max_examples=25, deadline=None)
 @given(activations=channels)
 def test_saliency_is_finite_and_not_negative(name, activations):
@@ -205,14 +205,14 @@ def test_saliency_is_finite_and_not_negative(name, activations):
         assert torch.isfinite(result.weights.double()).all()
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 def test_channels_that_are_all_zero_give_no_saliency(name):
     chosen = DecoderSettings(name, weights=(1, 1, 1, 1))
     result = decode(torch.zeros(4, 5, 6), np.array([1, 2, 1, 2]), chosen, [2])
     assert not result.saliency.any()
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 def test_negative_activations_count_as_zero(name):
     _, activations, classes = load('decoders2d')
     signed = activations - 0.1 * activations.flatten(1).amax(dim=1)[:, None, None]
@@ -221,7 +221,7 @@ def test_negative_activations_count_as_zero(name):
     torch.testing.assert_close(decode(signed, classes, chosen, [2]).saliency, expected)
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', FUNCTIONS)
 def test_decoding_leaves_the_activations_as_they_are(name):
     activations = torch.rand(4, 6, 6)
     before = activations.clone()
@@ -312,7 +312,7 @@ def test_settings_that_are_no_finite_numbers_are_refused(options, words):
         DecoderSettings(**options)
 
 
-@pytest.mark.parametrize('name', sorted(set(DECODERS) - set(WITH_LABELS)))
+@pytest.mark.parametrize('name', sorted(set(FUNCTIONS) - set(WITH_LABELS)))
 def test_decoders_without_labels_refuse_several_classes_of_objects(name):
     chosen = DecoderSettings(name, weights=(1.0, 1.0, 1.0))
     with pytest.raises(DecoderError, match='cannot tell the object classes .2, 3. apart'):

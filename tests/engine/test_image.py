@@ -232,6 +232,30 @@ def test_a_crop_is_what_slicing_gives(lazy, data):
     assert (part.spacing, part.name, part.rgb) == (image.spacing, image.name, image.rgb)
 
 
+def test_crops_together_are_those_one_by_one_and_read_their_chunks_once():
+    read = []
+
+    def block(block_info=None):
+        read.append(block_info[None]['chunk-location'])
+        return np.arange(16, dtype=np.uint8).reshape(4, 4) + len(read)
+
+    lazy = da.map_blocks(block, chunks=((4,) * 5, (4,) * 5), dtype=np.uint8, meta=np.empty((0, 0)))
+    boxes = [(slice(0, 6), slice(1, 3)), (slice(2, 4), slice(0, 4)), (slice(16, 20), slice(9, 10))]
+    read_array(lazy).crops(boxes)
+    assert sorted(read) == [(0, 0), (1, 0), (4, 2)]
+    values = np.random.default_rng(0).random((20, 20))
+    placed = read_array(da.from_array(values, chunks=4), placement=Placement('um', (1.0, 2.0)))
+    for box, crop in zip(boxes, placed.crops(boxes), strict=True):
+        np.testing.assert_array_equal(crop.data[0], values[box])
+        assert crop.placement == placed.crop(box).placement
+
+
+def test_what_was_measured_of_an_image_is_not_true_of_its_parts():
+    lazy = read_array(da.from_array(np.arange(12.0).reshape(3, 4)))
+    lazy.measured['mean'] = 5.5
+    assert lazy.crop((slice(0, 1), slice(0, 1))).measured == lazy.in_memory().measured == {}
+
+
 @pytest.mark.parametrize(
     'box', [(slice(0, 2),), (slice(2, 2), slice(0, 1)), (slice(9, 10), slice(0, 1))]
 )

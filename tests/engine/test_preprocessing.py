@@ -1,11 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import dask.array as da
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 import torch
 
+from napari_flim.engine import image_sample
 from napari_flim.engine.image import Image, read_array
 from napari_flim.engine.input_features import input_features
 from napari_flim.engine.preprocessing import InputTransform, parse_input
@@ -378,3 +380,44 @@ def test_numbers_of_numpy_become_plain_numbers():
     )
     assert transform == InputTransform('scaled', (1,), scales=(2.0,), ranges=((0.0, 1.0),))
     assert {type(transform.channels[0]), type(transform.scales[0])} == {int, float}
+
+
+def test_statistics_of_an_image_on_disk_are_measured_once_for_each_transform():
+    read = []
+
+    def block(block_info=None):
+        read.append(block_info[None]['chunk-location'])
+        return np.arange(64, dtype=np.uint8).reshape(8, 8)
+
+    data = da.map_blocks(block, chunks=((8,), (8,)), dtype=np.uint8, meta=np.empty((0, 0)))
+    image, scaled = read_array(data), InputTransform('scaled')
+    first = scaled.statistics(image)
+    assert scaled.statistics(image) == first
+    assert len(read) == 1
+    other = InputTransform('scaled', percentiles=(10, 90)).statistics(image)
+    assert other != first
+    assert len(read) == 2
+
+
+def test_statistics_of_an_image_in_memory_follow_its_voxels():
+    image, scaled = read_array(np.arange(16.0).reshape(4, 4)), InputTransform('scaled')
+    before = scaled.statistics(image)
+    image.data[:] *= 2
+    assert scaled.statistics(image) != before
+
+
+def test_the_full_scale_of_a_large_image_is_that_of_a_sample(monkeypatch):
+    read = []
+
+    def block(block_info=None):
+        read.append(block_info[None]['chunk-location'])
+        return np.full((100, 100, 3), 3000.0, np.float32)
+
+    chunks = ((100,) * 20, (100,) * 20, (3,))
+    data = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0)))
+    monkeypatch.setattr(image_sample, 'ALL', 1000)
+    monkeypatch.setattr(image_sample, 'SIDE', {2: 10})
+    monkeypatch.setattr(image_sample, 'BOXES', 9)
+    statistics = InputTransform('lab').statistics(read_array(data, 'YXS'))
+    assert statistics == ((0.0, 4095.0),) * 3
+    assert 9 <= len(set(read)) <= 4 * 9

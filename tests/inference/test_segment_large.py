@@ -6,7 +6,7 @@ import zarr
 
 from napari_flim.engine.image import read_array
 from napari_flim.errors import MemoryBudgetError
-from napari_flim.inference.segment_large import fits_in_one_piece, segment_large
+from napari_flim.inference.segment_large import segment_large
 from napari_flim.io.checkpoints import FolderCheckpoint
 from napari_flim.progress import finish
 
@@ -37,9 +37,9 @@ def test_a_lazy_image_in_tiles_has_the_objects_of_the_image_in_memory(
     model, image = learned(shape, 'strided')
     lazy = chunked(image)
     assert lazy.lazy
-    applying = model.applying(lazy)
-    assert not fits_in_one_piece(applying, model.delineation, memory)
+    assert not model.fits(lazy, memory)
     labels = np.zeros(shape, dtype=np.int32)
+    applying = model.applying(lazy)
     job = segment_large(applying, model.delineation, labels, scratch=tmp_path, memory=memory)
     found = finish(job)
     assert len(found.tiles) > 1
@@ -74,12 +74,6 @@ def test_a_large_image_goes_on_after_a_kill(small_budget, tmp_path, learned):
     assert finished
     assert attempts > 2
     assert (labels[:] != model.delineate(image).labels).mean() < 1e-4
-
-
-def test_what_fits_is_said_before_anything_is_computed(small_budget, learned):
-    model, image = learned((50, 40), 'plain')
-    assert fits_in_one_piece(model.applying(image), model.delineation, 10**8)
-    assert not fits_in_one_piece(model.applying(image), model.delineation, 10**5)
 
 
 def test_a_model_reads_a_lazy_image_in_tiles_where_it_does_not_fit(

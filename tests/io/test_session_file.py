@@ -30,7 +30,8 @@ from napari_flim.io.session_file import (
     read_session,
     write_session,
 )
-from napari_flim.model import model_from_settings, settings_of
+from napari_flim.model import settings_of
+from napari_flim.model_loading import model_from_settings
 
 KEY = 'napari_flim_session'
 CLASSES = (
@@ -421,6 +422,25 @@ def test_a_digest_reads_few_voxels_of_a_huge_image() -> None:
     stack = da.map_blocks(plane, chunks=chunks, dtype=np.uint8, meta=np.zeros((0, 0, 0), np.uint8))
     image_digest(stack, 'TYX')
     assert 8 <= len(read) <= 16
+
+
+def test_a_digest_of_a_large_image_reads_few_chunks_and_is_that_of_the_same_in_memory() -> None:
+    read: list[tuple[int, ...]] = []
+
+    def block(block_info=None) -> np.ndarray:
+        info = block_info[None]
+        read.append(info['chunk-location'])
+        return np.full(info['chunk-shape'], len(info['chunk-location']) + sum(read[-1]), np.uint8)
+
+    chunks = ((100,) * 60, (100,) * 60)
+    lazy = da.map_blocks(block, chunks=chunks, dtype=np.uint8, meta=np.zeros((0, 0), np.uint8))
+    digest = image_digest(lazy, 'YX')
+    assert 64 <= len(read) <= 4 * 64
+    data = lazy.compute()
+    assert image_digest(data, 'YX') == digest
+    assert image_digest(zarr.array(data, chunks=(1000, 1000)), 'YX') == digest
+    data[3000:4000] += 1
+    assert image_digest(data, 'YX') != digest
 
 
 class Counted:

@@ -10,6 +10,7 @@ import pytest
 
 from napari_flim.engine.architecture import Block
 from napari_flim.engine.decoder_settings import DecoderSettings
+from napari_flim.engine.image import read_array
 from napari_flim.engine.kernels import KernelBank, LearnedBlock
 from napari_flim.engine.normalization import Normalization
 from napari_flim.engine.preprocessing import InputTransform
@@ -20,7 +21,7 @@ from napari_flim.session.gallery import GalleryRequest, KernelCard, gallery, nea
 from napari_flim.session.history import State
 from napari_flim.session.jobs import Target
 from napari_flim.session.kernel_edits import KernelEdits
-from napari_flim.session.kernel_patches import cut_patch, plane_picture
+from napari_flim.session.kernel_patches import contrast, cut_patch, plane_picture
 from napari_flim.session.learned import Learned, Origin
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
@@ -243,17 +244,20 @@ def test_a_patch_far_outside_is_black() -> None:
     assert cut_patch(picture, (1, 1), (5, 5)).shape == (11, 11, 3)
 
 
-def test_the_picture_of_a_plane_has_a_contrast_that_fits_it() -> None:
-    from napari_flim.engine.image import read_array
+def picture_of(data: np.ndarray, axes: str = 'YX') -> np.ndarray:
+    image = read_array(data, axes)
+    return plane_picture(image, contrast(image))
 
+
+def test_the_picture_of_a_plane_has_a_contrast_that_fits_it() -> None:
     ramp = np.linspace(1000, 1100, 101).reshape(1, 101)
-    picture = plane_picture(read_array(ramp.astype(np.uint16), 'YX'))
+    picture = picture_of(ramp.astype(np.uint16))
     assert (picture.min(), picture.max(), picture.shape) == (0, 255, (1, 101, 3))
     colours = np.zeros((2, 2, 3), np.uint8)
     colours[0, 1] = (10, 20, 30)
-    assert plane_picture(read_array(colours, 'YXS')).tolist() == colours.tolist()
+    assert picture_of(colours, 'YXS').tolist() == colours.tolist()
     broken = np.array([[0.0, np.nan, 1.0]], np.float32)
-    assert plane_picture(read_array(broken, 'YX')).tolist()[0][1] == [0, 0, 0]
+    assert picture_of(broken).tolist()[0][1] == [0, 0, 0]
 
 
 def card(kernel: int, number: int, relevance: float, weight: float = 1.0) -> KernelCard:

@@ -11,7 +11,13 @@ from napari_flim.progress import finish
 from napari_flim.session.classes import FIRST_CLASSES
 from napari_flim.session.history import State
 from napari_flim.session.jobs import learn
-from napari_flim.session.marked_sizes import measured_range, put_sizes, sizes_due, sizes_request
+from napari_flim.session.marked_sizes import (
+    MeasuredRange,
+    measured_range,
+    put_sizes,
+    sizes_due,
+    sizes_request,
+)
 from napari_flim.session.planning import plan_all
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
@@ -35,7 +41,7 @@ def test_the_range_is_the_one_that_training_learns(session) -> None:
     images, markers = zip(*pairs, strict=True)
     wanted = finish(learn_sizes(session.learned.model, images, markers)).delineation.seeds.sizes
     assert isinstance(wanted, AreaRange)
-    assert finish(measured_range(request)) == wanted
+    assert finish(measured_range(request)) == MeasuredRange(wanted)
 
 
 def test_nothing_is_measured_of_strokes_that_were_not_learned_from(session, make_item, scene):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import dask.array as da
 import numpy as np
 import pytest
 
 from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.session.classes import with_role
-from napari_flim.session.problems import bytes_needed, memory_problem, problems
+from napari_flim.session.problems import (
+    INPUT_COPIES,
+    STACK_BUDGETS,
+    bytes_needed,
+    input_problem,
+    learned_whole,
+    memory_problem,
+    problems,
+    too_large_words,
+)
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
 
@@ -132,9 +142,18 @@ def test_sizes_of_two_axes_do_not_serve_volumes(scene, make_item) -> None:
     assert 'kernel_size is (3, 3), but the images have 3 axes' in text
 
 
-def test_an_image_too_large_for_the_memory_is_named(item, scene, make_item) -> None:
+def test_memory_is_no_problem_of_learning_which_reads_crops(item, scene, make_item) -> None:
     large = make_item(np.zeros((96, 96), np.uint8), np.pad(scene.markers, (0, 48)), key='b')
     session = session_of(item, large)
+    needed = bytes_needed(session.settings, large.source)
+    assert problems(session, needed - 1) == ()
+    assert learned_whole(session.settings, [large.source], needed)
+    assert not learned_whole(session.settings, [item.source, large.source], needed - 1)
+
+
+def test_libift_reads_whole_images_so_one_too_large_is_named(item, scene, make_item) -> None:
+    large = make_item(np.zeros((96, 96), np.uint8), np.pad(scene.markers, (0, 48)), key='b')
+    session = session_of(item, large, transform=InputTransform('libift'))
     needed = bytes_needed(session.settings, large.source)
     text = only(session, needed - 1)
     assert 'Crop image b' in text
@@ -150,12 +169,41 @@ def test_applying_is_refused_by_the_model_and_not_by_the_settings_chosen_since(s
     assert memory_problem(model, source, needed) == ''
     text = memory_problem(model, source, needed - 1)
     assert text.startswith('image a needs about 1 MB of memory')
-    assert 'raise the budget' in text
+    assert 'its markers are learned from' in text
+    assert 'dock Batch segmentation, which works in parts, or crop it' in text
+    row = too_large_words(model, source, needed - 1)
+    assert row.startswith('Too large for saliency here: needs 1 MB')
+    assert 'dock Batch segmentation, or crop it' in row
+    assert too_large_words(model, source, needed) == ''
 
 
 def test_many_images_take_memory_together(scene, make_item, paint) -> None:
     stack = make_item(np.stack([scene.image] * 30), scene.markers, 'TYX')
     every = replace(stack, strokes={frame: paint(scene.markers) for frame in range(30)})
-    one = bytes_needed(Settings(), stack.source)
-    assert problems(session_of(stack), one) == ()
-    assert 'Mark fewer images' in only(session_of(every), one)
+    libift = InputTransform('libift')
+    one = bytes_needed(Settings(transform=libift), stack.source)
+    assert problems(session_of(stack, transform=libift), one) == ()
+    assert 'Mark fewer images' in only(session_of(every, transform=libift), one)
+
+
+def test_voxels_that_are_to_be_read_take_memory_too(item) -> None:
+    lazy = replace(item.source, data=da.from_array(item.source.data))
+    unread = 48 * 48
+    assert bytes_needed(Settings(), lazy) == bytes_needed(Settings(), item.source) + unread
+
+
+def test_a_stack_whose_saliency_would_not_fit_is_refused(item) -> None:
+    stack = replace(item.source, data=da.zeros((10**6, 48, 48), dtype=np.uint8), axes='TYX')
+    budget = 4 * 10**6 * 48 * 48 // STACK_BUDGETS
+    assert memory_problem(Settings(), stack, budget) == ''
+    assert 'image a needs about 8.6 GB' in memory_problem(Settings(), stack, budget - 1)
+
+
+def test_the_input_of_a_large_image_is_not_shown(item) -> None:
+    transform, source = InputTransform('multiscale'), item.source
+    features = transform.features(1, 2)
+    needed = INPUT_COPIES * features * 4 * 48 * 48
+    assert input_problem(transform, source, needed) == ''
+    text = input_problem(transform, source, needed - 1)
+    assert 'image a is too large for its input to be shown' in text
+    assert 'learning does not depend on it' in text

@@ -23,7 +23,8 @@ from napari_flim.engine.learning import learn_encoder
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 from napari_flim.progress import finish
 from napari_flim.samples import SAMPLES
 from napari_flim.session.learned import BankChange

@@ -7,6 +7,7 @@ from dataclasses import replace
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,10 +52,26 @@ def test_only_the_frame_that_is_asked_for_is_read_of_a_lazy_stack() -> None:
         return np.full((1, 5, 6), read[-1], dtype=np.uint8)
 
     stack = da.map_blocks(block, chunks=((1,) * 4, (5,), (6,)), dtype=np.uint8)
-    image = source_of(stack, 'TYX').frame(2)
+    source = source_of(stack, 'TYX')
+    image = source.frame(2)
+    assert (image.name, image.lazy, read) == ('cells[2]', True, [])
+    assert (image.in_memory().data == 2).all()
     assert read == [2]
-    assert image.name == 'cells[2]'
-    assert (image.data == 2).all()
+    assert source.frame(2) is image
+
+
+def test_an_array_in_memory_is_looked_at_anew_each_time() -> None:
+    source = source_of(np.zeros((5, 6)), 'YX')
+    assert not source.frame().lazy
+    assert source.unread_bytes == 0
+    source.data[0] = 1
+    assert source.frame().data.sum() == 6
+
+
+@pytest.mark.parametrize('make', [da.from_array, zarr.array])
+def test_the_bytes_that_are_not_read_are_those_of_one_image(make) -> None:
+    stack = make(np.zeros((4, 2, 5, 6), np.uint16))
+    assert source_of(stack, 'TCYX').unread_bytes == 2 * 5 * 6 * 2
 
 
 def test_alpha_is_not_a_channel() -> None:

@@ -99,7 +99,7 @@ def test_a_click_on_an_object_chooses_its_row_and_a_drag_does_not(
 def test_no_call_of_ours_keeps_the_window_waiting(opened: Any, qtbot: QtBot, our_work: Any) -> None:
     viewer, controller, panel = opened
     delineator = controller.delineator
-    delineator.paint_background()
+    controller.brush.paint_background()
     qtbot.waitUntil(lambda: delineator.work is None, timeout=PATIENCE)
     strokes = layer(viewer, 'corrections')
     for number in (4, 8, 12):

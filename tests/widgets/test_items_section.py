@@ -25,6 +25,18 @@ def test_an_empty_viewer_shows_the_first_steps_and_a_sample(section: ItemsSectio
     assert not section._sample.isHidden()
 
 
+def test_an_image_too_large_for_memory_says_why_and_what_to_do_in_its_row(
+    section: ItemsSection, desk: Any, scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = section.row(desk.open(scene))
+    assert row.too_large.isHidden()
+    monkeypatch.setattr('napari_flim.bridge.applier.memory_budget', lambda _preferences: 1000)
+    desk.session.include(desk.session.current, False)
+    assert not row.too_large.isHidden()
+    assert row.too_large.text().startswith('Too large for saliency here: needs 1 MB')
+    assert row.too_large.text().endswith('use the dock Batch segmentation, or crop it.')
+
+
 def test_an_image_with_markers_becomes_a_row_with_its_counts(
     section: ItemsSection, desk: Any, scene: Any
 ) -> None:

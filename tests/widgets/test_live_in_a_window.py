@@ -71,7 +71,7 @@ def test_no_call_of_ours_keeps_the_window_waiting(make_napari_viewer_proxy, qtbo
             markers.paint((40 + 30 * place, 60), 1)
             qtbot.waitUntil(lambda before=learned: session.learned is not before, timeout=PATIENCE)
             qtbot.waitUntil(lambda: session.work is None, timeout=PATIENCE)
-    our_work.assert_short('LayerItems', 'WorkerRunner', 'LearnBar')
+    our_work.assert_short('LayerWatch', 'WorkerRunner', 'LearnBar')
 
 
 def test_layers_removed_together_take_only_their_results_with_them(window, scene, qtbot):

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_flim.model import load_model
+from napari_flim.model_loading import load_model
 from napari_flim.widgets.model_section import ModelSection
 
 LEFT = Qt.MouseButton.LeftButton

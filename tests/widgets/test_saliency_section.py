@@ -106,3 +106,17 @@ def test_a_number_being_typed_counts_when_it_is_done(
     assert desk.session.settings.decoder.ratio == 1.0
     qtbot.keyClick(section.ratio, Qt.Key.Key_Return)
     assert desk.session.settings.decoder.ratio == 2.5
+
+
+def test_a_linear_decoder_is_asked_for_and_then_learned_with_the_kernels(
+    section: SaliencySection, desk: Any
+) -> None:
+    choose(section, 'linear')
+    assert 'learn the model again' in desk.session.message.text
+    assert desk.session.settings.delineation.seeds.threshold == 0.5
+    desk.controller.learner.learn_all()
+    model = desk.session.learned.model
+    assert model.linear is not None
+    np.testing.assert_array_equal(desk.saliency(), model.saliency(desk.viewer.layers[0].data))
+    choose(section, 'mean')
+    assert desk.session.settings.delineation.seeds.threshold is None

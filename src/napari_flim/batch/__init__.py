@@ -4,8 +4,9 @@ Importing it imports neither torch nor dask.
 
 Examples
 --------
+>>> from napari_flim import load
 >>> from napari_flim.batch import Outputs, carried, plan, run
->>> model = carried(load_model('eggs.flim'), Path('eggs.flim'))  # doctest: +SKIP
+>>> model = carried(load('eggs.flim'), Path('eggs.flim'))  # doctest: +SKIP
 >>> for event in run(plan(model, ['slides'], 'out', Outputs(table=True))):  # doctest: +SKIP
 ...     print(event)
 """

@@ -41,7 +41,7 @@ class CarriedModel:
     @cached_property
     def model(self) -> FlimModel:
         """The model; read once in every process."""
-        from napari_flim.model import load_model
+        from napari_flim.model_loading import load_model
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / 'model.flim'

@@ -1,6 +1,6 @@
 """Files segmented by the workers of a dask cluster: processes of this machine, or any others.
 
-The only module of the room that imports dask; it is imported when workers are asked for.
+Imported, and dask with it, when workers are asked for.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ import napari_flim
 from napari_flim.batch.events import Advanced, Done, Failed, Started
 from napari_flim.batch.segment_file import FileEvents, FileWork, segment_file
 from napari_flim.batch.tasks import FileTask
-from napari_flim.batch.tile_mapper import mapper_on
 from napari_flim.errors import BatchError
 from napari_flim.progress import Progress
-
-__all__ = ['mapper_on', 'segment_on', 'workers_at', 'workers_here']
 
 AHEAD = 2
 """Files that each thread of a worker is given, so that it need not wait for the next one."""

@@ -100,7 +100,9 @@ def _crew(
     with reached as client:
         if len(plan.tasks) == 1:
             # The workers would have nothing to share but the tiles of this file.
-            yield partial(_segment_here, work, mapper=cluster.mapper_on(client))
+            from napari_flim.batch.tile_mapper import mapper_on
+
+            yield partial(_segment_here, work, mapper=mapper_on(client))
         else:
             yield partial(cluster.segment_on, client, work)
 

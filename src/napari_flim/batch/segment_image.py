@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from napari_flim.batch.result_files import write_objects
 from napari_flim.batch.segment_in_parts import segment_in_parts
 from napari_flim.engine.image import Image
 from napari_flim.inference.mapping import Mapper, one_by_one
-from napari_flim.inference.segment_large import fits_in_one_piece
 from napari_flim.io.results import write_saliency
 from napari_flim.progress import Job
 
@@ -63,14 +62,15 @@ def segment_image(
         When a result cannot be written.
     """
     accepted = model.accept(image)
-    applying = model.applying(accepted)
-    if not fits_in_one_piece(applying, model.delineation, memory):
+    if not model.fits(accepted, memory):
         model.warn_of_voxel_size(accepted)
         count, files = yield from segment_in_parts(
-            applying, model.delineation, paths, memory, mapper
+            model.applying(accepted), model.delineation, paths, memory, mapper
         )
         return Written(count, tuple(files))
     accepted = accepted.in_memory()
+    # What was read, without the copies of a grey image that a model of colours is given.
+    image = replace(image, data=accepted.data[: image.channels])
     objects, maps = yield from model.delineating(accepted)
     files = write_objects(paths, objects, image, maps)
     if paths.saliency is not None:

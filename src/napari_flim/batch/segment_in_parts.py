@@ -17,11 +17,10 @@ from napari_flim.batch.outlines import write_outlines
 from napari_flim.batch.outputs import ResultPaths
 from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.delineation.inputs import BACKGROUND
-from napari_flim.engine.image import Image
+from napari_flim.engine.image import Box, Image
 from napari_flim.inference.applying import Applying
 from napari_flim.inference.mapping import Mapper, one_by_one
 from napari_flim.inference.segment_large import Segmented, segment_large
-from napari_flim.inference.tiles import Box
 from napari_flim.io.atomic import make_folder
 from napari_flim.io.checkpoints import FolderCheckpoint
 from napari_flim.io.images import stem

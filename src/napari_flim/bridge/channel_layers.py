@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.layer_axes import finest
 from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of, move_to
 from napari_flim.bridge.layer_items import LayerItems
-from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import LINK
 from napari_flim.bridge.preferences import Preferences, on_device
 from napari_flim.bridge.result_layers import ResultLayers
@@ -41,7 +41,7 @@ class ChannelLayers:
     session : Session
     items : LayerItems
     results : ResultLayers
-    learner : Learner
+    applier : Applier
     make_runner : callable
         Makes a `Runner` for each of the two layers.
     preferences : callable
@@ -53,18 +53,18 @@ class ChannelLayers:
         session: Session,
         items: LayerItems,
         results: ResultLayers,
-        learner: Learner,
+        applier: Applier,
         make_runner: Callable[[], Runner],
         preferences: Callable[[], Preferences],
     ) -> None:
         self._session = session
         self._items = items
         self._results = results
-        self._learner = learner
+        self._applier = applier
         self._runners: dict[Role, Runner] = {'channel': make_runner(), 'channels': make_runner()}
         self._preferences = preferences
         self._drawn: dict[tuple[Role, str], tuple[Learned, Target]] = {}
-        learner.applied.connect(self._on_learner_applied)
+        applier.applied.connect(self._on_model_applied)
         items.moved.connect(self._on_image_moved)
         items.closed.connect(self._on_image_closed)
         session.events['state'].connect(self._remove_gone, max_args=0)
@@ -107,7 +107,7 @@ class ChannelLayers:
     def refresh(self) -> None:
         """Bring the visible channel layers of the current item up to date."""
         self._remove_gone()
-        learned, target = self._session.learned, self._learner.target_in_view()
+        learned, target = self._session.learned, self._applier.target_in_view()
         if learned is None or target is None:
             return
         for role in self._runners:
@@ -125,12 +125,12 @@ class ChannelLayers:
             runner.cancel()
 
     def _show(self, role: Role, block: int, kernels: Sequence[int] | None) -> None:
-        learned, view = self._session.learned, self._learner.target_in_view()
+        learned, view = self._session.learned, self._applier.target_in_view()
         if learned is None or view is None:
             self._session.message = Message('Nothing is learned yet, so there are no channels.')
             return
-        target, known = replace(view, plane=None), self._learner.known
-        problem = self._learner.memory_problem(learned.model, target)
+        target, known = replace(view, plane=None), self._applier.known
+        problem = self._applier.memory_problem(learned.model, target)
         if problem:
             self._session.message = Message(problem, error=True)
             return
@@ -202,7 +202,7 @@ class ChannelLayers:
             grid = at_frame(grid, len(grid['scale']) - source.ndim - 1, target.frame)
         return grid
 
-    def _on_learner_applied(self, applied: Applied) -> None:
+    def _on_model_applied(self, applied: Applied) -> None:
         """Follow; the channels of a volume wait until all of it is computed."""
         if applied.target.plane is None:
             self.refresh()

@@ -46,7 +46,7 @@ def show_saliency(viewer: napari.viewer.Viewer) -> None:
         show_warning(NO_MODEL)
         return
     keys = selected_items(controller)
-    refused = controller.learner.apply_to(keys)
+    refused = controller.applier.apply_to(keys)
     if refused:
         show_warning(
             f'The model cannot be applied to {", ".join(refused)}: '

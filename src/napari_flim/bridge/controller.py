@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
 
+from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.batch import Batch
 from napari_flim.bridge.channel_layers import ChannelLayers
 from napari_flim.bridge.correction_layers import CorrectionLayers
@@ -18,6 +19,7 @@ from napari_flim.bridge.kernel_gallery import KernelGallery
 from napari_flim.bridge.layer_items import LayerItems
 from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import class_colormap, link_of
+from napari_flim.bridge.object_brush import ObjectBrush
 from napari_flim.bridge.object_choice import ObjectChoice
 from napari_flim.bridge.object_layers import ObjectLayers
 from napari_flim.bridge.object_table import ObjectTable
@@ -86,31 +88,34 @@ class Controller:
             lambda: self.learner.follow(),
         )
         self.saliency = SaliencyLayers(self.session, self.items, self.results)
-        self.learner = Learner(
-            viewer, self.session, self.items, self.saliency, make_runner(), preferences
+        one_at_a_time = make_runner()
+        self.applier = Applier(
+            viewer, self.session, self.items, self.saliency, one_at_a_time, preferences
         )
+        self.learner = Learner(self.session, self.applier, one_at_a_time, preferences)
         self.channels = ChannelLayers(
-            self.session, self.items, self.results, self.learner, make_runner, preferences
+            self.session, self.items, self.results, self.applier, make_runner, preferences
         )
         self.gallery = KernelGallery(
-            viewer, self.session, self.items, self.learner, make_runner(), preferences
+            viewer, self.session, self.items, self.applier, make_runner(), preferences
         )
         self.objects = ObjectLayers(self.session, self.items, self.results)
         self.corrections = CorrectionLayers(viewer, self.session, self.items, when_brush_rests)
         self.delineator = Delineator(
             self.session,
             self.items,
-            self.learner,
+            self.applier,
             self.objects,
             self.corrections,
             make_runner,
             preferences,
         )
+        self.brush = ObjectBrush(self.delineator, self.corrections)
         self.seeds = SeedLayers(
             self.session,
             self.items,
             self.results,
-            self.learner,
+            self.applier,
             self.delineator,
             make_runner(),
             preferences,
@@ -193,7 +198,7 @@ class Controller:
         self._scrolled.call()
 
     def _on_view_moved(self) -> None:
-        self.learner.show_rest()
+        self.applier.show_rest()
         self.gallery.draw()
         self.channels.refresh()
         self.seeds.refresh()

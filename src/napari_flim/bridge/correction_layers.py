@@ -24,6 +24,8 @@ from napari_flim.bridge.marker_layers import (
     read_strokes,
     replayed_planes,
     strokes_undone,
+    take_brush,
+    write_strokes,
 )
 from napari_flim.bridge.object_layers import MOST_COLOURS
 from napari_flim.engine.image import SPATIAL
@@ -101,13 +103,8 @@ class CorrectionLayers:
     def take_brush(self, key: str, label: int) -> None:
         """Paint a label on the layer of an item, which is made if there is none."""
         layer = self.show(key)
-        if layer is None:
-            return
-        layer.selected_label = label
-        layer.visible = True
-        self._viewer.layers.selection.active = layer
-        # A layer leaves the mode of painting when another one becomes active.
-        layer.mode = 'paint'
+        if layer is not None:
+            take_brush(self._viewer, layer, label)
 
     def choose_label(self, key: str, label: int) -> None:
         """Let the brush, if it is taken, paint another label on the layer of an item."""
@@ -157,9 +154,7 @@ class CorrectionLayers:
             metadata={LINK: {'role': CORRECTIONS, 'item': key, 'axes': marker_axes(axes)}},
             **grid_of(image, axes),
         )
-        for frame, strokes in _strokes_of(item).items():
-            place = (frame,) if 'T' in axes else ()
-            layer.data[(*place, *strokes.coordinates.T)] = strokes.labels
+        write_strokes(layer, axes, _strokes_of(item))
         layer.n_edit_dimensions = 2
         space = [
             n

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.correction_layers import CorrectionLayers
 from napari_flim.bridge.layer_items import LayerItems
-from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.object_layers import ObjectLayers
 from napari_flim.bridge.preferences import Preferences, on_device
-from napari_flim.delineation.inputs import BACKGROUND
 from napari_flim.progress import Job, Progress
 from napari_flim.session import object_edits
 from napari_flim.session.corrections import Corrections
@@ -46,22 +45,6 @@ DRAFT_BYTES = 2**28
 """What features of all of them may take, unless it is only one."""
 
 
-@dataclass(frozen=True)
-class NewObject:
-    """An object that the brush is about to paint.
-
-    Attributes
-    ----------
-    place : Place
-    number : int
-    of_class : int
-    """
-
-    place: Place
-    number: int
-    of_class: int
-
-
 class Delineator:
     """Finds and corrects objects of the current item, as it is in view.
 
@@ -69,7 +52,7 @@ class Delineator:
     ----------
     session : Session
     items : LayerItems
-    learner : Learner
+    applier : Applier
     layers : ObjectLayers
     corrections : CorrectionLayers
     make_runner : callable
@@ -97,7 +80,7 @@ class Delineator:
         self,
         session: Session,
         items: LayerItems,
-        learner: Learner,
+        applier: Applier,
         layers: ObjectLayers,
         corrections: CorrectionLayers,
         make_runner: Callable[[], Runner],
@@ -105,7 +88,7 @@ class Delineator:
     ) -> None:
         self._session = session
         self._items = items
-        self._learner = learner
+        self._applier = applier
         self.layers = layers
         self.corrections = corrections
         self._runner = make_runner()
@@ -116,20 +99,18 @@ class Delineator:
         self._pending: dict[Place, tuple[ObjectEdit, ...]] = {}
         self._asked: DraftRequest | None = None
         self._viewed: Place | None = None
-        self._new_object: NewObject | None = None
         # The user has asked for objects, and has not taken a brush since.
         self._to_tell = False
         self.work: Progress | None = None
         self.message = Message()
         self.material: Material | None = None
         corrections.painted.connect(self._on_corrections_painted)
-        corrections.stroke_ended.connect(self._on_stroke_ended)
         items.closed.connect(self._on_item_closed)
         items.replaced.connect(self._on_item_replaced)
         items.forgotten.connect(self._on_item_forgotten)
         for name in ('state', 'current', 'items'):
             session.events[name].connect(self.view_moved, max_args=0)
-        learner.applied.connect(self.view_moved, max_args=0)
+        applier.applied.connect(self.view_moved, max_args=0)
 
     def prepare(self) -> None:
         """Compile what objects grow with, before they are asked for."""
@@ -139,16 +120,16 @@ class Delineator:
 
     def target(self) -> Target | None:
         """The image in view; of a plane, all of its volume."""
-        view = self._learner.target_in_view()
+        view = self._applier.target_in_view()
         return None if view is None else replace(view, plane=None)
 
     def problems(self) -> tuple[str, ...]:
         """Why objects cannot be found."""
-        target, model = self.target(), self._learner.shown
+        target, model = self.target(), self._applier.shown
         found = delineation_problems(self._session, target, model)
         if found or target is None or model is None:
             return found
-        lacking = self._learner.memory_problem(model, target)
+        lacking = self._applier.memory_problem(model, target)
         return (lacking,) if lacking else ()
 
     @property
@@ -163,7 +144,7 @@ class Delineator:
         if draft is None:
             return decided_words(self.corrections_of())
         target, given = self.target(), draft.material
-        same = given.model is self._learner.shown and target is not None and given.is_of(target)
+        same = given.model is self._applier.shown and target is not None and given.is_of(target)
         return draft_words(
             draft, self._session, same_saliency=same, same_corrections=not self._lacks_corrections()
         )
@@ -207,40 +188,12 @@ class Delineator:
         """Make the latest edit again that was taken back."""
         self.edit(object_edits.redo)
 
-    def paint_object(self, number: int) -> None:
-        """Take the brush for an object."""
-        self._new_object = None
-        self._take_brush(number + 1)
-
-    def paint_background(self) -> None:
-        """Take the brush for background."""
-        self._new_object = None
-        self._take_brush(BACKGROUND)
-
-    def paint_new(self, of_class: int) -> None:
-        """Take the brush for objects that are not there yet; each stroke is one of its own."""
+    def expect_strokes(self) -> None:
+        """The user has taken a brush: grown now, the forest is there when the first stroke is."""
+        self._to_tell = False
         draft = self.draft
-        if draft is not None:
-            self._take_brush(self._number_new(draft, of_class) + 1)
-
-    def _number_new(self, draft: Draft, of_class: int) -> int:
-        """The number of the next new object."""
-        place = place_of(draft.material.target)
-        now = self._corrections(place)
-        number = replace(draft, corrections=now).next_id()
-        self._put(place, replace(now, classes={**now.classes, number: of_class}))
-        self._new_object = NewObject(place, number, of_class)
-        return number
-
-    def _on_stroke_ended(self, key: str, label: int) -> None:
-        """After the stroke of a new object the brush is that of another one."""
-        new, draft = self._new_object, self.draft
-        if new is None or draft is None or place_of(draft.material.target) != new.place:
-            return
-        if (key, label) == (new.place[0], new.number + 1):
-            number = self._number_new(draft, new.of_class)
-            self.corrections.choose_label(key, number + 1)
-            self._colour_strokes(draft)
+        if draft is not None and draft.start is None:
+            self._ask(anew=False)
 
     def cancel(self) -> None:
         """Stop what is being done; the objects stay as they are."""
@@ -277,40 +230,25 @@ class Delineator:
         draft = self.draft
         if draft is not None:
             self.layers.recolour(draft)
-            self._colour_strokes(draft)
+            self.colour_strokes(draft)
+
+    def colour_strokes(self, draft: Draft) -> None:
+        """Give strokes on the image of some objects the colours of what they stand for."""
+        background = self._session.classes[0].colour
+        key = draft.material.target.source.key
+        now = self.corrections_of(place_of(draft.material.target))
+        colours = self.layers.colours(replace(draft, corrections=now))
+        self.corrections.colour(key, colours, background)
 
     def corrections_of(self, place: Place | None = None) -> Corrections:
         """What the user has decided about objects in view, or of another place."""
         place = place or self._place()
-        return Corrections() if place is None else self._corrections(place)
+        item = None if place is None else self._session.item(place[0])
+        if place is None or item is None:
+            return Corrections()
+        return item.corrections.get(place[1], Corrections())
 
-    def _take_brush(self, label: int) -> None:
-        self._to_tell = False
-        draft = self.draft
-        if draft is None:
-            return
-        self.corrections.take_brush(draft.material.target.source.key, label)
-        self._colour_strokes(draft)
-        if draft.start is None:
-            # Grown now, the forest is there when the first stroke is.
-            self._ask(anew=False)
-
-    def _colour_strokes(self, draft: Draft) -> None:
-        background = self._session.classes[0].colour
-        key = draft.material.target.source.key
-        now = self._corrections(place_of(draft.material.target))
-        colours = self.layers.colours(replace(draft, corrections=now))
-        self.corrections.colour(key, colours, background)
-
-    def _place(self) -> Place | None:
-        target = self.target()
-        return None if target is None else place_of(target)
-
-    def _corrections(self, place: Place) -> Corrections:
-        item = self._session.item(place[0])
-        return Corrections() if item is None else item.corrections.get(place[1], Corrections())
-
-    def _put(self, place: Place, corrections: Corrections) -> None:
+    def keep(self, place: Place, corrections: Corrections) -> None:
         """Keep what the user decided with the item, which is saved."""
         key, frame = place
         item = self._session.item(key)
@@ -318,9 +256,13 @@ class Delineator:
             kept = {**item.corrections, frame: corrections}
             self._session.put_item(replace(item, corrections=kept))
 
+    def _place(self) -> Place | None:
+        target = self.target()
+        return None if target is None else place_of(target)
+
     def _ask(self, *, anew: bool) -> None:
         """Submit a job for what is in view."""
-        target, model, place = self.target(), self._learner.shown, self._place()
+        target, model, place = self.target(), self._applier.shown, self._place()
         found = self.problems()
         if found or target is None or model is None or place is None:
             self.message = Message(' '.join(found), error=True)
@@ -336,13 +278,13 @@ class Delineator:
             target,
             self._session.settings.delineation,
             None if strokes is None else as_learned(strokes, self._session.classes),
-            self._corrections(place),
+            self.corrections_of(place),
             self._pending.get(place, ()),
             self.material,
             None if anew else self._drafts.get(place),
             sizes_request(self._session) if anew or place not in self._drafts else None,
         )
-        known = self._learner.known
+        known = self._applier.known
         self._asked, self.work = request, Progress('preparing', 0, 1)
         self.changed.emit()
 
@@ -362,7 +304,7 @@ class Delineator:
         draft, place = self.draft, self._place()
         if draft is None or place is None:
             return False
-        return place in self._pending or not holds(draft.corrections, self._corrections(place))
+        return place in self._pending or not holds(draft.corrections, self.corrections_of(place))
 
     def _catch_up(self) -> None:
         """Ask for what the objects in view lack, unless that is being done, or other images are."""
@@ -371,7 +313,7 @@ class Delineator:
             return
         if asked is not None:
             other = place_of(asked.target) != place
-            if other or holds(asked.corrections, self._corrections(place)):
+            if other or holds(asked.corrections, self.corrections_of(place)):
                 return
         self._ask(anew=False)
 
@@ -392,14 +334,14 @@ class Delineator:
             self._drafts[place] = draft
             for old in _forgettable(self._drafts):
                 del self._drafts[old]
-            now = self._corrections(place)
+            now = self.corrections_of(place)
             # Strokes may have been added meanwhile, and a new object named.
             classes = {**draft.corrections.classes, **now.classes}
             if request.edits or now:
-                self._put(place, replace(draft.corrections, strokes=now.strokes, classes=classes))
+                self.keep(place, replace(draft.corrections, strokes=now.strokes, classes=classes))
             if request.draft is None and now.strokes is not None:
                 self.corrections.show(target.source.key)
-            self._colour_strokes(draft)
+            self.colour_strokes(draft)
         told, self._to_tell = self._to_tell and request.draft is None, False
         self.changed.emit()
         if told and place in self._drafts:

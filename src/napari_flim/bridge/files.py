@@ -372,7 +372,7 @@ def model_as_seen(model: FlimModel, state: State, due: SizesRequest | None) -> J
     """
     settings = state.settings
     if due is not None:
-        settings = with_sizes(settings, (yield from measured_range(due)))
+        settings = with_sizes(settings, (yield from measured_range(due)).sizes)
     seen = edited_model(model, state.edits, settings.decoder)
     return replace(seen, delineation=settings.delineation)
 
@@ -380,7 +380,7 @@ def model_as_seen(model: FlimModel, state: State, due: SizesRequest | None) -> J
 def _open_model(path: Path) -> Job[FlimModel]:
     yield Progress(f'opening {path.name}', 0, 1)
     # torch takes a second or two when it is imported first.
-    from napari_flim.model import load_model
+    from napari_flim.model_loading import load_model
 
     return load_model(path)
 

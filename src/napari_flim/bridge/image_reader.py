@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from napari_flim.bridge.reading import LayerData, Paths, each_of
 from napari_flim.engine.image import SPATIAL, Image
 from napari_flim.engine.placement import Placement
 from napari_flim.io.images import read_images, stem
 
-LayerData = tuple[Any, dict[str, Any], str]
-Paths = str | Sequence[str]
 NAMES = {'C': 'channel', 'T': 'time', 'Z': 'z', 'Y': 'y', 'X': 'x'}
 
 
@@ -39,8 +38,7 @@ def read_image_layers(paths: Paths) -> list[LayerData]:
     FlimError
         When a file is damaged, or its axes cannot be told.
     """
-    each = [paths] if isinstance(paths, str) else list(paths)
-    return [_layer(path) for path in each]
+    return [_layer(path) for path in each_of(paths)]
 
 
 def _layer(path: str) -> LayerData:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_flim.bridge.layer_grids import Grid, at_frame, channel_grid, grid_of, move_to
-from napari_flim.bridge.preferences import Preferences, on_device
+from napari_flim.bridge.preferences import Preferences, memory_budget, on_device
 from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.progress import Job, Progress
 from napari_flim.session.items import TrainingImage
 from napari_flim.session.jobs import Target
+from napari_flim.session.problems import input_problem
 from napari_flim.session.session import Message, Session
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.utils.events import Event
 
+    from napari_flim.bridge.applier import Applier
     from napari_flim.bridge.layer_items import LayerItems
-    from napari_flim.bridge.learner import Learner
     from napari_flim.bridge.result_layers import ResultLayers
     from napari_flim.session.running import Runner
 
@@ -79,7 +80,8 @@ def read_input(request: InputRequest) -> Job[NDArray[np.float32]]:
     image = target.source.frame(target.frame)
     images = [one.source.frame(one.frame) for one in request.images] if request.fixed else []
     transform = request.transform.resolved(images or [image], fixed=request.fixed)
-    features: NDArray[np.float32] = input_features(transform, image).numpy(force=True)
+    read = image.in_memory()
+    features: NDArray[np.float32] = input_features(transform, read).numpy(force=True)
     return features
 
 
@@ -92,7 +94,7 @@ class InputPreview:
     session : Session
     items : LayerItems
     results : ResultLayers
-    learner : Learner
+    applier : Applier
     runner : Runner
         Its own, so that a preview never delays saliency.
     preferences : callable
@@ -108,14 +110,14 @@ class InputPreview:
         session: Session,
         items: LayerItems,
         results: ResultLayers,
-        learner: Learner,
+        applier: Applier,
         runner: Runner,
         preferences: Callable[[], Preferences],
     ) -> None:
         self._session = session
         self._items = items
         self._results = results
-        self._learner = learner
+        self._applier = applier
         self._runner = runner
         self._preferences = preferences
         self._on = False
@@ -152,6 +154,12 @@ class InputPreview:
         if request is None or request.content == self._content:
             return
         self._content = request.content
+        source, budget = request.target.source, memory_budget(self._preferences())
+        problem = input_problem(request.transform, source, budget)
+        if problem:
+            self._take_away()
+            self._session.message = Message(problem)
+            return
 
         def job(_device: str) -> Job[NDArray[np.float32]]:
             return read_input(request)
@@ -164,7 +172,7 @@ class InputPreview:
         )
 
     def _request(self) -> InputRequest | None:
-        view = self._learner.target_in_view()
+        view = self._applier.target_in_view()
         if view is None:
             return None
         settings, learned = self._session.settings, self._session.learned

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.layer_axes import marker_axes
 from napari_flim.bridge.layer_grids import world_of
 from napari_flim.bridge.layer_items import LayerItems
-from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import link_of
 from napari_flim.bridge.preferences import Preferences, on_device
 from napari_flim.progress import Job
@@ -41,7 +41,7 @@ class KernelGallery:
     viewer : napari.components.ViewerModel
     session : Session
     items : LayerItems
-    learner : Learner
+    applier : Applier
     runner : Runner
         Its own, so that drawing cards never delays saliency.
     preferences : callable
@@ -58,14 +58,14 @@ class KernelGallery:
         viewer: ViewerModel,
         session: Session,
         items: LayerItems,
-        learner: Learner,
+        applier: Applier,
         runner: Runner,
         preferences: Callable[[], Preferences],
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._items = items
-        self._learner = learner
+        self._applier = applier
         self._runner = runner
         self._preferences = preferences
         self._watched = False
@@ -75,7 +75,7 @@ class KernelGallery:
         self.truth: Labels | None = None
         self.cards: tuple[KernelCard, ...] = ()
         self.reason = NOTHING_LEARNED
-        learner.applied.connect(self._on_learner_applied)
+        applier.applied.connect(self._on_model_applied)
         session.events['current'].connect(self.draw, max_args=0)
         session.events['state'].connect(self._on_state_changed, max_args=0)
         viewer.layers.events.inserted.connect(self._on_layers_changed)
@@ -109,11 +109,11 @@ class KernelGallery:
         """Draw the cards of the block on what is in view, if somebody looks."""
         if not self._watched:
             return
-        learned, target = self._session.learned, self._learner.target_in_view()
+        learned, target = self._session.learned, self._applier.target_in_view()
         if learned is None or target is None or target.source.ndim != learned.model.ndim:
             self._show_reason(_why_empty(learned, target))
             return
-        problem = self._learner.memory_problem(learned.model, target)
+        problem = self._applier.memory_problem(learned.model, target)
         if problem:
             self._show_reason(problem)
             return
@@ -131,7 +131,7 @@ class KernelGallery:
         )
 
     def _request(self, learned: Learned, view: Target) -> GalleryRequest:
-        known = self._learner.known
+        known = self._applier.known
         # Channels of the whole volume serve for every plane.
         whole = replace(view, plane=None)
         here = any(one.reads_same(whole, learned.model) for one in known)
@@ -205,7 +205,7 @@ class KernelGallery:
         self.cards, self.reason, self._learned = (), reason, None
         self.drawn.emit(self.cards)
 
-    def _on_learner_applied(self, _applied: Applied) -> None:
+    def _on_model_applied(self, _applied: Applied) -> None:
         self.draw()
 
     def _on_state_changed(self) -> None:
@@ -223,7 +223,7 @@ class KernelGallery:
         self.cards, applied = outcome
         self._learned = learned
         if applied.target.source.key == self._session.current:
-            self._learner.remember(applied)
+            self._applier.remember(applied)
         self.drawn.emit(self.cards)
 
     def _on_job_failed(self, error: Exception) -> None:

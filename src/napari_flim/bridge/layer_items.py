@@ -1,4 +1,4 @@
-"""Items of the session and their layers; the only place that hears image and marker layers."""
+"""Items of the session and their layers, which come and go."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from napari_flim.bridge.layer_pairs import (
     with_strokes,
 )
 from napari_flim.bridge.layer_views import section_of
+from napari_flim.bridge.layer_watch import LayerWatch
 from napari_flim.bridge.marker_layers import (
     MARKERS,
     blank_markers,
     class_colormap,
-    dirty_planes,
     find_markers,
     fits,
     link_of,
     new_marker_layer,
+    take_brush,
+    write_strokes,
 )
 from napari_flim.errors import FlimError, ImageError, MarkerError
 from napari_flim.session.items import Item
@@ -41,9 +43,6 @@ if TYPE_CHECKING:
     from napari_flim.session.running import Debouncer
     from napari_flim.session.sources import ImageSource
 
-IMAGE_EVENTS = ('data', 'name', 'scale', 'translate', 'rotate', 'shear', 'affine', 'units')
-MARKER_EVENTS = ('data', 'name')
-
 
 class LayerItems:
     """Keeps the items of a session true to the layers of a viewer.
@@ -56,13 +55,15 @@ class LayerItems:
         Makes a `Debouncer` of a function; `settle` is called through it when the brush rests.
     settled : callable
         Called after every `settle`.
+
+    Attributes
+    ----------
+    watch : LayerWatch
+        Hears the layers of the items.
     """
 
     layers_changed = Signal()
     """Layers were added to the viewer or removed from it."""
-
-    brush_changed = Signal()
-    """Another label was chosen for painting."""
 
     moved = Signal(str)
     """The image of an item, given by its key, may lie elsewhere in the world."""
@@ -92,6 +93,7 @@ class LayerItems:
         self._pairs: dict[str, Pair] = {}
         self._gone: set[str] = set()
         self.debouncer = debounce(self._on_brush_rested)
+        self.watch = LayerWatch(viewer, self._pairs, self.debouncer.call)
         viewer.layers.events.inserted.connect(self._on_layers_inserted)
         viewer.layers.events.removed.connect(self._on_layers_removed)
 
@@ -190,8 +192,7 @@ class LayerItems:
         if markers is None:
             markers = self._free_markers(image, source.axes)
         self._pairs[source.key] = Pair(image, None)
-        for name in IMAGE_EVENTS:
-            getattr(image.events, name).connect(self._on_image_changed)
+        self.watch.hear_image(image, True)
         same = twin is not None and twin.source.axes == source.axes
         kept = twin if twin is not None and same else Item(source)
         self._session.put_item(Item(source, kept.strokes, corrections=kept.corrections))
@@ -217,9 +218,9 @@ class LayerItems:
     def _leave(self, key: str) -> None:
         pair = self._pairs.pop(key, None)
         if pair is not None and pair.image is not None:
-            for name in IMAGE_EVENTS:
-                getattr(pair.image.events, name).disconnect(self._on_image_changed)
-        self._listen_to_markers(None if pair is None else pair.markers, False)
+            self.watch.hear_image(pair.image, False)
+        if pair is not None and pair.markers is not None:
+            self.watch.hear_markers(pair.markers, False)
         self._session.remove_item(key)
         self._gone.add(key)
         self.debouncer.call()
@@ -227,12 +228,15 @@ class LayerItems:
     def set_markers(self, key: str, markers: Labels | None, *, recolour: bool = False) -> None:
         """Use another marker layer for an item, or none; show it in the colours of the classes."""
         pair = self._pairs[key]
-        self._listen_to_markers(pair.markers, False)
+        if pair.markers is not None:
+            self.watch.hear_markers(pair.markers, False)
         pair.markers, pair.markers_changed, pair.planes = markers, True, None
-        pair.section = () if markers is None else section_of(self._viewer, markers)
-        self._listen_to_markers(markers, True)
-        if markers is not None and recolour:
-            markers.colormap = class_colormap(self._session.classes)
+        pair.section = ()
+        if markers is not None:
+            pair.section = section_of(self._viewer, markers)
+            self.watch.hear_markers(markers, True)
+            if recolour:
+                markers.colormap = class_colormap(self._session.classes)
         self.settle()
 
     def set_axes(self, key: str, axes: str) -> None:
@@ -259,10 +263,12 @@ class LayerItems:
         item = self._session.item(key)
         if item is None or not self.can_have_markers(key):
             return None
-        layer = self._blank_markers(item)
-        for frame, strokes in item.strokes.items():
-            place = (frame,) if 'T' in item.source.axes else ()
-            layer.data[(*place, *strokes.coordinates.T)] = strokes.labels
+        try:
+            layer = self._blank_markers(item)
+        except MarkerError as error:
+            self._session.message = Message(str(error), error=True)
+            return None
+        write_strokes(layer, item.source.axes, item.strokes)
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
         layer.mode = 'paint'
@@ -290,11 +296,7 @@ class LayerItems:
         """Choose a class and the brush on the marker layer of the current item."""
         markers = self.marker_layer(self._session.current)
         if markers is not None:
-            markers.selected_label = label
-            markers.visible = True
-            self._viewer.layers.selection.active = markers
-            # A layer leaves the mode of painting when another one becomes active.
-            markers.mode = 'paint'
+            take_brush(self._viewer, markers, label)
 
     def show_only(self, key: str) -> None:
         """Show the layers of one item, hide those of the others."""
@@ -364,72 +366,9 @@ class LayerItems:
         markers, image = pair.markers, pair.image
         if markers is None or image is None or fits(markers, image, item.source.axes):
             return None
-        self._listen_to_markers(markers, False)
+        self.watch.hear_markers(markers, False)
         pair.markers = None
         return str(markers.name)
-
-    def _listen_to_markers(self, markers: Labels | None, listen: bool) -> None:
-        if markers is None:
-            return
-        for name in MARKER_EVENTS:
-            event = getattr(markers.events, name)
-            (event.connect if listen else event.disconnect)(self._on_markers_changed)
-        for event, heard in (
-            (markers.events.set_data, self._on_markers_drawn),
-            (markers.events.visible, self._on_markers_shown),
-            (markers.events.paint, self._on_markers_painted),
-            (markers.events.selected_label, self._on_brush_changed),
-        ):
-            (event.connect if listen else event.disconnect)(heard)
-        self.brush_changed.emit()
-
-    def _on_brush_changed(self, event: Event) -> None:
-        self.brush_changed.emit()
-
-    def _on_markers_painted(self, event: Event) -> None:
-        self._note_markers(event.source, dirty_planes(event.source, event))
-
-    def _on_markers_drawn(self, event: Event) -> None:
-        """Undo, redo and refresh draw the section that was drawn before; a slider another one.
-
-        Of another one only what has come into view is read again: the whole of a large volume
-        would take a second at every step.
-        """
-        layer, section = event.source, section_of(self._viewer, event.source)
-        pairs = [pair for pair in self._pairs.values() if pair.markers is layer]
-        other = any(pair.section != section for pair in pairs)
-        for pair in pairs:
-            pair.section = section
-        planes = None
-        if other and section[0] is not None:
-            place = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])
-            planes = {min(max(round(place[0]), 0), layer.data.shape[0] - 1)}
-        self._note_markers(layer, planes)
-
-    def _on_markers_shown(self, event: Event) -> None:
-        """What is undone while a layer is hidden is not drawn."""
-        if event.source.visible:
-            self._note_markers(event.source, None)
-
-    def _on_markers_changed(self, event: Event) -> None:
-        self._note_markers(event.source, None)
-
-    def _note_markers(self, layer: Labels, planes: set[int] | None) -> None:
-        """Remember that a marker layer may have changed; read it when the brush rests."""
-        for pair in self._pairs.values():
-            if pair.markers is layer:
-                fresh = not pair.markers_changed
-                before = set() if fresh else pair.planes
-                known = before is not None and planes is not None
-                pair.planes = before | planes if known else None  # type: ignore[operator]
-                pair.markers_changed = True
-                self.debouncer.call()
-
-    def _on_image_changed(self, event: Event) -> None:
-        for pair in self._pairs.values():
-            if pair.image is event.source:
-                pair.image_changed = True
-                self.debouncer.call()
 
     def _on_layers_inserted(self, event: Event) -> None:
         layer: Any = event.value
@@ -470,7 +409,7 @@ class LayerItems:
                 self._gone.add(key)
                 self.debouncer.call()
             if pair.markers is event.value:
-                self._listen_to_markers(pair.markers, False)
+                self.watch.hear_markers(pair.markers, False)
                 pair.markers, pair.markers_changed = None, True
                 self.debouncer.call()
         self.layers_changed.emit()

@@ -40,7 +40,9 @@ class Pair:
     planes : set of int, optional
         Planes of the markers that may have changed; None for all.
     section : tuple
-        Where the viewer cut the markers when they were drawn last, see `_section_of`.
+        Where the viewer cut the markers when they were drawn last, see `section_of`.
+    undone : int
+        Strokes that were taken back when the markers were drawn last.
     """
 
     image: Image | None
@@ -50,6 +52,13 @@ class Pair:
     planes: set[int] | None = None
     left: tuple[tuple[int, ...], Grid] | None = None
     section: tuple[float | None, ...] = ()
+    undone: int = 0
+
+    def note_markers(self, planes: set[int] | None) -> None:
+        """Note that planes of the markers may have changed; None for all."""
+        before = self.planes if self.markers_changed else set()
+        self.planes = None if before is None or planes is None else before | planes
+        self.markers_changed = True
 
 
 def with_image(item: Item, layer: Image) -> Item:

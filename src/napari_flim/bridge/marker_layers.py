@@ -1,4 +1,4 @@
-"""Marker layers: making them, finding those of an image, and reading their strokes quickly."""
+"""Marker layers: making and finding them, painting on them, reading their strokes quickly."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from napari_flim.bridge.layer_axes import finest, marker_shape
 from napari_flim.bridge.layer_grids import Grid, grid_of
+from napari_flim.bridge.sparse_markers import blank_labels, painted_planes
 from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import MarkerError
 from napari_flim.session.classes import Classes
 from napari_flim.session.sources import Strokes
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
     from napari.utils import DirectLabelColormap
     from napari.utils.events import Event
@@ -33,6 +35,8 @@ UNKNOWN_COLOUR = (0.6, 0.6, 0.6)
 LEAST_BRUSH = 3
 BRUSHES_ACROSS = 40
 """Of a new layer: so many brushes side by side cover the shorter side of the image."""
+LARGEST_BRUSH = 50
+"""Larger images are painted zoomed in."""
 
 SLAB_BYTES = 1 << 24
 """Markers scanned at once."""
@@ -83,11 +87,16 @@ def blank_markers(
     name : str
     item : str
         Key of the image.
+
+    Raises
+    ------
+    MarkerError
+        When there is not enough memory; see `napari_flim.bridge.sparse_markers.blank_labels`.
     """
     from napari.layers import Labels
 
     layer = Labels(
-        np.zeros(shape, dtype=np.uint8),
+        blank_labels(shape),
         name=name,
         colormap=class_colormap(classes),
         metadata={LINK: {'role': MARKERS, 'item': item}},
@@ -95,7 +104,8 @@ def blank_markers(
     )
     layer.n_edit_dimensions = 2
     layer.selected_label = next(one.label for one in classes if one.role == 'object')
-    layer.brush_size = max(LEAST_BRUSH, round(min(shape[-2:]) / BRUSHES_ACROSS))
+    size = round(min(shape[-2:]) / BRUSHES_ACROSS)
+    layer.brush_size = min(max(LEAST_BRUSH, size), LARGEST_BRUSH)
     return layer
 
 
@@ -158,6 +168,31 @@ def _is_free(layer: Labels, open_items: set[str]) -> bool:
     return not link or (link.get('role') == MARKERS and link.get('item') not in open_items)
 
 
+def take_brush(viewer: ViewerModel, layer: Labels, label: int) -> None:
+    """Let the user paint a label on a layer."""
+    layer.selected_label = label
+    layer.visible = True
+    viewer.layers.selection.active = layer
+    # A layer leaves the mode of painting when another one becomes active.
+    layer.mode = 'paint'
+
+
+def write_strokes(layer: Labels, axes: str, strokes: Mapping[int, Strokes]) -> None:
+    """Paint strokes into a layer that nobody hears yet.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    axes : str
+        One letter for each axis of the image.
+    strokes : mapping of int to Strokes
+        Along T, or 0 without T.
+    """
+    for frame, one in strokes.items():
+        place = (frame,) if 'T' in axes else ()
+        layer.data[(*place, *one.coordinates.T)] = one.labels
+
+
 def read_strokes(
     layer: Labels,
     axes_of_markers: str,
@@ -193,7 +228,8 @@ def read_strokes(
     data = layer.data
     length, shape = int(data.shape[0]), tuple(int(n) for n in data.shape)
     if planes is None or known is None:
-        changed, kept = set(range(length)), {}
+        painted = painted_planes(data)
+        changed, kept = set(range(length)) if painted is None else painted, {}
     else:
         changed, kept = set(planes) & set(range(length)), dict(known)
     coordinates, labels = _marked(data, sorted(changed))
@@ -217,6 +253,11 @@ def dirty_planes(layer: Labels, event: Event) -> set[int] | None:
     whatever is not understood means everything.
     """
     return _planes_of(layer, getattr(event, 'value', None))
+
+
+def is_painted_on(layer: Labels) -> bool:
+    """Whether a stroke is being painted, which a paint event will end; a hint only."""
+    return bool(getattr(layer, '_staged_history', ()))
 
 
 def strokes_undone(layer: Labels) -> int:
@@ -244,7 +285,7 @@ def replayed_planes(layer: Labels, undone_before: int) -> set[int] | None:
 
 
 def _planes_of(layer: Labels, edits: object) -> set[int] | None:
-    if layer.ndim < 3 or not isinstance(edits, list):
+    if not isinstance(edits, list):
         return None
     planes: set[int] = set()
     for edit in edits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from napari.layers import Image
 from napari_flim.bridge.layer_axes import image_source, possible_axes
 from napari_flim.bridge.layer_grids import Grid, grid_of
 from napari_flim.bridge.marker_layers import LINK, MARKERS, class_colormap, link_of
+from napari_flim.bridge.reading import LayerData, NoLayer, Paths, each_of
 from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError, ImageError, MarkerError
 from napari_flim.io.images import stem
@@ -26,25 +27,20 @@ if TYPE_CHECKING:
     from napari_flim.bridge.controller import Controller
 
 SEEDS = '-seeds.txt'
-LayerData = tuple[Any, ...]
-NO_LAYER: list[LayerData] = [(None,)]
-"""What a reader returns that adds no layer."""
-
-Paths = str | Sequence[str]
-Reader = Callable[[Paths], list[LayerData]]
+NO_LAYER: list[NoLayer] = [(None,)]
 
 
-def seeds_reader(path: Paths) -> Reader:
+def seeds_reader(path: Paths) -> Callable[[Paths], list[LayerData]]:
     """What napari reads a seed file with."""
     return read_seeds_layers
 
 
-def model_reader(path: Paths) -> Reader:
+def model_reader(path: Paths) -> Callable[[Paths], list[NoLayer]]:
     """What napari reads a model with."""
     return read_model
 
 
-def session_reader(path: Paths) -> Reader:
+def session_reader(path: Paths) -> Callable[[Paths], list[NoLayer]]:
     """What napari reads a session with."""
     return read_session
 
@@ -71,7 +67,7 @@ def read_seeds_layers(paths: Paths) -> list[LayerData]:
     viewer = current_viewer()
     layers: list[Layer] = [] if viewer is None else list(viewer.layers)
     active = None if viewer is None else viewer.layers.selection.active
-    return [seeds_layer(path, layers, active) for path in _each(paths)]
+    return [seeds_layer(path, layers, active) for path in each_of(paths)]
 
 
 def seeds_layer(path: str, layers: Iterable[Layer], active: Layer | None) -> LayerData:
@@ -171,7 +167,7 @@ def _names(image: Image) -> set[str]:
     return {image.name} if path is None else {image.name, stem(path)}
 
 
-def read_model(paths: Paths) -> list[LayerData]:
+def read_model(paths: Paths) -> list[NoLayer]:
     """Open a model in the Train dock, which is shown once it is open; adds no layer.
 
     What is wrong with the file is told by a dock, or by napari if there is none.
@@ -186,7 +182,7 @@ def read_model(paths: Paths) -> list[LayerData]:
     return NO_LAYER
 
 
-def read_session(paths: Paths) -> list[LayerData]:
+def read_session(paths: Paths) -> list[NoLayer]:
     """Open a session in the Train dock; see `read_model`."""
     path, controller, show_dock = _opening(paths)
     controller.files.open_session(path, then=show_dock)
@@ -200,7 +196,7 @@ def _opening(paths: Paths) -> tuple[str, Controller, Callable[[], object]]:
     from napari_flim.bridge.commands import open_dock
     from napari_flim.bridge.controller import CONTROLLERS
 
-    each = _each(paths)
+    each = each_of(paths)
     if len(each) != 1:
         raise FileError(
             f'{len(each)} files were given; a viewer holds one model. Open one of them.'
@@ -212,7 +208,3 @@ def _opening(paths: Paths) -> tuple[str, Controller, Callable[[], object]]:
             'or load a model with napari_flim.FlimModel.load.'
         )
     return each[0], CONTROLLERS.of(viewer), partial(open_dock, viewer, 'Train')
-
-
-def _each(paths: Paths) -> list[str]:
-    return [paths] if isinstance(paths, str) else list(paths)

@@ -23,6 +23,7 @@ from napari_flim.bridge.marker_layers import (
     link_of,
     new_marker_layer,
     read_strokes,
+    write_strokes,
 )
 from napari_flim.bridge.preferences import PLUGIN, memory_budget
 from napari_flim.engine.image import SPATIAL
@@ -213,7 +214,7 @@ class Reopened:
         markers = self._same_markers(image) if image.marker_name else None
         if image.marker_name and markers is None:
             markers = new_marker_layer(layer, image.axes, self.session.classes, image.marker_name)
-            _fill(markers, image)
+            write_strokes(markers, image.axes, strokes_of(image))
             self.viewer.add_layer(markers)
             markers.mode = 'paint'
         self.items.set_markers(key, markers)
@@ -244,7 +245,7 @@ class Reopened:
             units=[image.units[place] for place in kept],
             metadata={LINK: {'role': MARKERS, 'item': key}},
         )
-        _fill(markers, image)
+        write_strokes(markers, image.axes, strokes_of(image))
         self.viewer.add_layer(markers)
 
     def _same_markers(self, image: SavedImage) -> Labels | None:
@@ -280,13 +281,6 @@ def _is_of(layer: Image, image: SavedImage) -> bool:
     path = layer.source.path
     named = layer.name == image.name or (path is not None and path == image.path)
     return named and _reads(layer, image)
-
-
-def _fill(markers: Labels, image: SavedImage) -> None:
-    """Paint saved strokes into a new layer."""
-    for frame, strokes in strokes_of(image).items():
-        place = (frame,) if 'T' in image.axes else ()
-        markers.data[(*place, *strokes.coordinates.T)] = strokes.labels
 
 
 def _with(values: Sequence[Any], place: int, value: Any) -> list[Any]:

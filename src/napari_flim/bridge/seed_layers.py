@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.delineator import Delineator
 from napari_flim.bridge.layer_grids import grid_of, move_to
 from napari_flim.bridge.layer_items import LayerItems
-from napari_flim.bridge.learner import Learner
 from napari_flim.bridge.marker_layers import class_colormap
 from napari_flim.bridge.preferences import Preferences, on_device
 from napari_flim.bridge.result_layers import ResultLayers
@@ -41,7 +41,7 @@ class SeedLayers:
     session : Session
     items : LayerItems
     results : ResultLayers
-    learner : Learner
+    applier : Applier
     delineator : Delineator
     runner : Runner
         Its own, so that a preview never delays objects.
@@ -64,7 +64,7 @@ class SeedLayers:
         session: Session,
         items: LayerItems,
         results: ResultLayers,
-        learner: Learner,
+        applier: Applier,
         delineator: Delineator,
         runner: Runner,
         preferences: Callable[[], Preferences],
@@ -72,7 +72,7 @@ class SeedLayers:
         self._session = session
         self._items = items
         self._results = results
-        self._learner = learner
+        self._applier = applier
         self._delineator = delineator
         self._runner = runner
         self._preferences = preferences
@@ -81,7 +81,7 @@ class SeedLayers:
         self.preview: SeedPreview | None = None
         self.shown = True
         self._covered = False
-        learner.applied.connect(self._on_something_changed, max_args=0)
+        applier.applied.connect(self._on_something_changed, max_args=0)
         for name in ('state', 'current', 'items'):
             session.events[name].connect(self._on_something_changed, max_args=0)
         session.events['classes'].connect(self._on_classes_changed, max_args=0)
@@ -121,7 +121,7 @@ class SeedLayers:
         threshold : float, optional
             In place of that of the settings, while it is being dragged.
         """
-        target, model = self._delineator.target(), self._learner.shown
+        target, model = self._delineator.target(), self._applier.shown
         if not self._watched or target is None or model is None or self._delineator.problems():
             return
         settings = self._session.settings.delineation.seeds
@@ -143,7 +143,7 @@ class SeedLayers:
     def _submit(
         self, model: FlimModel, target: Target, settings: SeedSettings, marks: Strokes | None
     ) -> None:
-        known, before = self._learner.known, self._delineator.material
+        known, before = self._applier.known, self._delineator.material
 
         def job(device: str) -> Job[SeedPreview]:
             given = yield from material_of(model, target, device, known, before)

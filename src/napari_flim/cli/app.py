@@ -104,13 +104,16 @@ def learn(
     ],
     out: Annotated[Path, typer.Option(help='Model file to write, such as eggs.flim.')],
     arch: Annotated[
-        str, typer.Option(help='small, wide, deep, flyweight, or an arch.json file.')
+        str, typer.Option(help='auto, small, wide, deep, flyweight, or an arch.json file.')
     ] = 'small',
     input: InputName = 'auto',  # noqa: A002 - the word of the command line
     axes: Axes = None,
     decoder: DecoderName = None,
     block: BlockNumber = None,
     seed: Annotated[int, typer.Option(help='The same seed gives the same model.', min=0)] = 0,
+    seconds: Annotated[
+        float, typer.Option(help='With auto: time after which nothing further is tried.', min=0)
+    ] = 10.0,
     debug: Debug = False,
 ) -> None:
     """Learn a model from images and painted markers."""
@@ -118,7 +121,17 @@ def learn(
 
     with guarded(debug):
         learn_files(
-            images, markers, out, arch, input, axes, decoder or 'mean', block or 0, seed, debug
+            images,
+            markers,
+            out,
+            arch,
+            input,
+            axes,
+            decoder or ('auto' if arch == 'auto' else 'mean'),
+            block or 0,
+            seed,
+            seconds,
+            debug,
         )
 
 
@@ -242,6 +255,37 @@ def evaluate(
 
     with guarded(debug):
         evaluate_folders(truth, predictions, json, debug)
+
+
+@app.command()
+def compare(
+    images: Images,
+    markers: Annotated[Path, typer.Option(help='Folder with marker files, as for learn.')],
+    truth: Annotated[
+        Path | None, typer.Option(help='Folder with masks or label images; they give Dice.')
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help='A .flim file: a row of its own, and ours are learned with its architecture, '
+            'input and delineation.'
+        ),
+    ] = None,
+    axes: Axes = None,
+    seed: Annotated[
+        int, typer.Option(help='The same seed gives the same agreement and Dice.', min=0)
+    ] = 0,
+    debug: Debug = False,
+) -> None:
+    """Compare FLIM with a random forest of scikit-image, learned from the same markers.
+
+    Held-out agreement judges every method by markers that it has not learned from. All methods run
+    offline, on this machine. napari-convpaint is not among them: it downloads its networks.
+    """
+    from napari_flim.cli.compare import run as compare_files
+
+    with guarded(debug):
+        compare_files(images, markers, truth, model, axes, seed)
 
 
 @app.command()

@@ -20,7 +20,8 @@ from napari_flim.io.lids_model import read_lids_model, write_lids_model
 from napari_flim.io.lids_taps import TapOrder
 from napari_flim.io.results import read_labels, write_labels
 from napari_flim.io.seeds import read_seeds, seeds_to_markers, write_seeds
-from napari_flim.model import FlimModel, load_model, model_from_settings, settings_of
+from napari_flim.model import FlimModel, settings_of
+from napari_flim.model_loading import load_model, model_from_settings
 
 COLUMNS: dict[int, Literal[4, 5]] = {4: 4, 5: 5}
 ORDERS: dict[str, TapOrder] = {'raster': 'raster', 'centre_first': 'centre_first'}

@@ -7,12 +7,14 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from napari_flim.cli.choice_table import show_choice
 from napari_flim.cli.console import results
 from napari_flim.delineation.area_range import AreaRange
 from napari_flim.delineation.delineation_settings import DESCRIPTIONS, DelineationSettings
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.engine.decoder_settings import DECODERS
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 
 
 def run(model_file: Path) -> None:
@@ -21,6 +23,7 @@ def run(model_file: Path) -> None:
     for line in describe(model):
         results.print(escape(line))
     results.print(_block_table(model))
+    show_choice(model)
 
 
 def describe(model: FlimModel) -> list[str]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import typer
 
-from napari_flim.api import resolve_architecture
+from napari_flim.api import open_candidates, resolve_architecture
+from napari_flim.choosing import AUTO, learn_chosen
+from napari_flim.cli.choice_table import show_choice
 from napari_flim.cli.console import FAILED, complain, run_job, say, usage
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.image import Image, check_axes
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
 from napari_flim.engine.preprocessing import parse_input
-from napari_flim.errors import FileError, FlimError, MarkerError
+from napari_flim.errors import FileError, FlimError, LearningError, MarkerError
 from napari_flim.io.images import list_images, read_images, stem
 from napari_flim.io.markers import find_marker_file, read_marker_stack, read_markers
 from napari_flim.training import learn_model, learn_sizes
@@ -30,13 +32,19 @@ def run(
     decoder: str,
     block: int,
     seed: int,
+    seconds: float,
     debug: bool,
 ) -> None:
     """Learn from every image that has a marker file, and save the model."""
     with usage():
-        architecture = resolve_architecture(arch)
-        settings = DecoderSettings(decoder, block)
-        architecture.check_block(block or len(architecture))
+        automatic = AUTO in (arch, decoder)
+        if automatic and block:
+            raise LearningError('With "auto" the block is chosen too; leave out --block.')
+        if not automatic:
+            architecture = resolve_architecture(arch)
+            settings = DecoderSettings(decoder, block)
+            architecture.check_block(block or len(architecture))
+        tried = open_candidates(arch, input_name, decoder) if automatic else ()
         transform, fixed = parse_input(input_name)
         check_axes(axes)
         pairs = _pair(images, markers)
@@ -49,18 +57,32 @@ def run(
         # LibIFT learns in the order of the sorted names of the marker files.
         pairs = sorted(pairs, key=lambda pair: pair[1].name)
     read, marked, failed = _read(pairs, axes, across_classes=libift, debug=debug)
-    job = learn_model(
-        read,
-        marked,
-        architecture,
-        transform=transform,
-        fixed_ranges=fixed,
-        decoder=settings,
-        options=LearningOptions(seed=seed),
-    )
+    options = LearningOptions(seed=seed)
+    if automatic:
+        job = learn_chosen(
+            read,
+            marked,
+            tried,
+            transform=transform,
+            fixed_ranges=fixed,
+            options=options,
+            seconds=seconds,
+        )
+    else:
+        job = learn_model(
+            read,
+            marked,
+            architecture,
+            transform=transform,
+            fixed_ranges=fixed,
+            decoder=settings,
+            options=options,
+        )
     model = run_job(job, 'learning')
     model = run_job(learn_sizes(model, read, marked), 'measuring')
     model.save(out)
+    if automatic:
+        show_choice(model)
     kernels = ' + '.join(str(len(b.bank)) for b in model.blocks)
     field = ' x '.join(str(n) for n in model.architecture.receptive_field(model.ndim))
     say(f'{out}: {kernels} kernels from {len(read)} images; the last block sees {field} voxels.')
@@ -95,7 +117,7 @@ def _read(
     failed = 0
     for path, marker in pairs:
         try:
-            read, found = _read_pair(path, marker, axes, across_classes=across_classes)
+            read, found = read_pair(path, marker, axes, across_classes=across_classes)
         except FlimError as error:
             if debug:
                 raise
@@ -112,9 +134,10 @@ def _read(
     return images, marked, failed
 
 
-def _read_pair(
+def read_pair(
     path: Path, marker: Path, axes: str | None, *, across_classes: bool
 ) -> tuple[list[Image], list[MarkerSet]]:
+    """Images of a file, with the markers of each."""
     images = read_images(path, axes)
     shape = images[0].shape
     if len(images) == 1:

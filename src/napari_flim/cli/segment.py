@@ -29,7 +29,8 @@ from napari_flim.batch.run import run as run_plan
 from napari_flim.cli.console import FAILED, bars, complain, say, usage
 from napari_flim.cli.delineation_options import DelineationOptions
 from napari_flim.errors import BatchError, FileError
-from napari_flim.model import FlimModel, load_model
+from napari_flim.model import FlimModel
+from napari_flim.model_loading import load_model
 
 UNITS = {'': 1, 'k': 10**3, 'm': 10**6, 'g': 10**9, 't': 10**12}
 

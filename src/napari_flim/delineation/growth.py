@@ -147,17 +147,7 @@ def _take(
             there.predecessor = voxel
             there.state = WAITING
             entries, heaped, last = push(
-                heap,
-                records,
-                heads,
-                plateau,
-                entries,
-                level,
-                bucket,
-                heaped,
-                last,
-                other,
-                offer,
+                heap, records, heads, plateau, entries, level, bucket, heaped, last, other, offer
             )
     counts[ENTRIES], counts[LEVEL], counts[BUCKET] = entries, level, bucket
     counts[HEAPED], counts[FIRST], counts[LAST] = heaped, first, last

@@ -9,8 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
-"""A part of an image: one slice with start and stop for each spatial axis."""
+from napari_flim.engine.image import Box
 
 WHOLE = 0.4
 """Crops that hold a larger share of an image are not worth it: it is then read whole."""

@@ -239,11 +239,6 @@ def _disk_sum(maps: torch.Tensor) -> torch.Tensor:
     return pool(maps, (3,) * ndim, (1,) * ndim, 'average') * float(3**ndim)
 
 
-BY_MEAN = ('original',)
-BY_HISTOGRAM = ('tristate', 'hybrid')
-BY_LIKENESS = ('attention',)
-"""Decoders by what they must know of the contents of the whole image."""
-
 FUNCTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor, DecoderSettings, Whole], Decoded]] = {
     'mean': _mean_per_voxel,
     'probability': _probability,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,15 @@ class DecoderKind:
         Whether the classes of the kernels matter.
     stretched : bool
         Whether channels are stretched from their minimum instead of divided by their maximum.
+    contents : {'sums', 'histogram', 'likeness'}, optional
+        What must be known of the whole image besides the ranges of its channels: their sums
+        alone, or also their histograms, or also their likeness to what they have in common.
     """
 
     description: str
     needs_labels: bool
     stretched: bool
+    contents: Literal['sums', 'histogram', 'likeness'] | None = None
 
 
 DECODERS: dict[str, DecoderKind] = {
@@ -40,10 +45,11 @@ DECODERS: dict[str, DecoderKind] = {
     'probability': DecoderKind('per voxel: channels likelier under their own class', True, False),
     'label': DecoderKind('object channels minus background channels', True, True),
     'label_balanced': DecoderKind('mean object channel minus mean background channel', True, True),
-    'hybrid': DecoderKind('tri-state weights for object kernels only', True, True),
-    'tristate': DecoderKind('by channel mean and share of bright voxels', False, True),
-    'original': DecoderKind('by channel mean: low is object, high background', False, True),
-    'attention': DecoderKind('by likeness to the common picture', False, True),
+    'hybrid': DecoderKind('tri-state weights for object kernels only', True, True, 'histogram'),
+    'tristate': DecoderKind('by channel mean and share of bright voxels', False, True, 'histogram'),
+    'original': DecoderKind('by channel mean: low is object, high background', False, True, 'sums'),
+    'attention': DecoderKind('by likeness to the common picture', False, True, 'likeness'),
+    'linear': DecoderKind('learned from the markers, over all blocks and the input', False, False),
     'manual': DecoderKind('weights set by hand', False, True),
 }
 """Every decoder by name; what it computes is the function of that name in ``decoders.py``."""
@@ -212,12 +218,14 @@ def check_decoder(
             f'{len(settings.weights)} weights were given for {len(classes)} channels; '
             'give one weight for each kernel of the decoded block.'
         )
+    if settings.name == 'linear':
+        return
     if not DECODERS[settings.name].needs_labels:
         if len(object_classes) > 1:
             raise DecoderError(
                 f'The decoder {settings.name!r} cannot tell the object classes '
-                f'{list(object_classes)} apart; use mean, probability, label, label_balanced or '
-                'hybrid, or mark one class of objects.'
+                f'{list(object_classes)} apart; use mean, probability, label, label_balanced, '
+                'hybrid or linear, or mark one class of objects.'
             )
         return
     for number in object_classes:

@@ -23,9 +23,6 @@ from napari_flim.engine.channel_statistics import (
     channel_ranges,
 )
 from napari_flim.engine.decoder_functions import (
-    BY_HISTOGRAM,
-    BY_LIKENESS,
-    BY_MEAN,
     FUNCTIONS,
     Decoded,
     Whole,
@@ -100,7 +97,7 @@ def decode(
 
 def needs_contents(name: str) -> bool:
     """Whether a decoder must know more of the whole image than the ranges of its channels."""
-    return name in (*BY_MEAN, *BY_HISTOGRAM, *BY_LIKENESS)
+    return DECODERS[name].contents is not None
 
 
 @torch.inference_mode()
@@ -128,7 +125,10 @@ def measure_contents(
 
 
 def _contents(scaled: torch.Tensor, name: str) -> ChannelContents:
-    return channel_contents(scaled, histogram=name in BY_HISTOGRAM, likeness=name in BY_LIKENESS)
+    counted = DECODERS[name].contents
+    return channel_contents(
+        scaled, histogram=counted == 'histogram', likeness=counted == 'likeness'
+    )
 
 
 def _of_all(weights: torch.Tensor, kept: NDArray[np.intp], count: int) -> torch.Tensor:

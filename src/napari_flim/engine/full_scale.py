@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.engine.image_sample import highest_value
+from napari_flim.engine.image_sample import highest_sampled
 from napari_flim.errors import ImageError
 
 SCALES = (255, 4095, 65535)
@@ -36,12 +36,15 @@ def normalization_value(largest: float) -> int:
 
 
 def full_scale(data: NDArray[Any]) -> float:
-    """The value of a fully bright sample: by type, or for floats 1, or the next usual maximum."""
+    """The value of a fully bright sample: by type, or for floats 1, or the next usual maximum.
+
+    Of a large image the maximum is that of `napari_flim.engine.image_sample.sampled_values`.
+    """
     if data.dtype.kind == 'b':
         return 1.0
     if data.dtype == np.uint8:
         return 255.0
     if data.dtype == np.uint16:
         return 65535.0
-    highest = highest_value(data)
+    highest = highest_sampled(data)
     return 1.0 if highest <= 1 else float(normalization_value(highest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from napari_flim.errors import FlimWarning, ImageError
 SPATIAL = 'ZYX'
 LETTERS = 'TCZYXS'
 """T images of a stack, C channels, Z Y X space, S the samples of an RGB or RGBA voxel."""
+
+Box = tuple[slice, ...]
+"""A part of an image: one slice with start and stop for each spatial axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,9 @@ class Image:
         What to call the image in messages and provenance.
     placement : Placement, optional
         Where the file of the image says that it lies; results are written with it.
+    measured : dict
+        What was measured of all these voxels before, by what asked for it, so that an image on
+        disk is sampled once however often it is learned from. Parts begin without.
     """
 
     data: NDArray[Any]
@@ -43,6 +49,7 @@ class Image:
     rgb: bool = False
     name: str = 'image'
     placement: Placement | None = None
+    measured: dict[Any, Any] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,7 +76,7 @@ class Image:
         """Bytes of all voxels, in memory or not."""
         return int(self.data.nbytes)
 
-    def crop(self, box: tuple[slice, ...]) -> Image:
+    def crop(self, box: Box) -> Image:
         """A part of the image, in memory; of a lazy image nothing else is read.
 
         Parameters
@@ -95,6 +102,19 @@ class Image:
         >>> whole.crop((slice(1, 3), slice(0, 2))).data.tolist()
         [[[4, 5], [8, 9]]]
         """
+        return self.crops([box])[0]
+
+    def crops(self, boxes: Sequence[Box]) -> list[Image]:
+        """Several parts, each as of `crop`; those of a lazy image are read together.
+
+        One by one, dask would go through all chunks of the image for each of them.
+        """
+        parts = [self._part(box) for box in boxes]
+        read = all_computed([part.data for part in parts])
+        return [replace(part, data=data) for part, data in zip(parts, read, strict=True)]
+
+    def _part(self, box: Box) -> Image:
+        """A part of the image, not yet read."""
         spans = [part.indices(size) for part, size in zip(box, self.shape, strict=False)]
         empty = any(start >= stop or step != 1 for start, stop, step in spans)
         if len(box) != self.ndim or empty:
@@ -106,11 +126,11 @@ class Image:
         placement = self.placement
         if placement is not None:
             placement = placement.moved([start for start, _, _ in spans], self.spacing)
-        return replace(self, data=_computed(part), placement=placement)
+        return replace(self, data=part, placement=placement)
 
     def in_memory(self) -> Image:
         """The same image with all its voxels in memory."""
-        return replace(self, data=_computed(self.data)) if self.lazy else self
+        return replace(self, data=computed(self.data)) if self.lazy else self
 
     def describe(self) -> str:
         """What was understood, in words.
@@ -184,7 +204,7 @@ def read_stack(
     ImageError
         When axes and array do not fit together, or the values are not numbers.
     """
-    data = _readable(array)
+    data = readable(array)
     if data.dtype.kind not in 'buif':
         raise ImageError(f'{name} holds {data.dtype} values; expected numbers.')
     axes = guess_axes(data.shape, data.dtype) if axes is None else _check_axes(axes, data, name)
@@ -242,22 +262,37 @@ def check_axes(axes: str | None) -> None:
         )
 
 
-def _readable(array: Any) -> Any:
-    """A numpy array, or a dask array of one that is read in chunks."""
-    if hasattr(array, '__dask_graph__') and hasattr(array, 'chunks'):
-        return array
+def computed(part: Any) -> NDArray[Any]:
+    """What is in memory, or is read now; never by a cluster that happens to be connected.
+
+    Parameters
+    ----------
+    part : array
+        Numpy, dask, or what numpy can make an array of.
+    """
+    return all_computed([part])[0]
+
+
+def all_computed(parts: Sequence[Any]) -> list[NDArray[Any]]:
+    """Several of what `computed` reads, together."""
+    if any(hasattr(part, 'compute') for part in parts):
+        from dask.base import compute
+
+        parts = compute(*parts, scheduler='threads')
+    return [np.asarray(part) for part in parts]
+
+
+def readable(array: Any) -> Any:
+    """A numpy array as it is, or a dask array of one that is read in chunks."""
+    if hasattr(array, '__dask_graph__'):
+        import dask.array
+
+        return dask.array.asarray(array)
     if hasattr(array, 'chunks') and isinstance(getattr(array, 'dtype', None), np.dtype):
         import dask.array
 
         return dask.array.from_array(array, chunks=array.chunks or 'auto', name=False)
     return np.asarray(array)
-
-
-def _computed(part: Any) -> NDArray[Any]:
-    """What is in memory, or is read now; never by a cluster that happens to be connected."""
-    if isinstance(part, np.ndarray):
-        return part
-    return np.asarray(part.compute(scheduler='threads'))
 
 
 def _check_axes(axes: str, data: Any, name: str) -> str:

@@ -7,12 +7,14 @@ chunks on disk have the same statistics.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_flim.engine.image import Box, all_computed, computed
 
 SLAB = 2**23
 """Voxels read at once where all are looked at."""
@@ -38,12 +40,12 @@ def sampled_values(channel: NDArray[Any]) -> NDArray[Any]:
     4
     """
     if channel.size <= ALL:
-        return np.asarray(channel)
+        return computed(channel)
     boxes = sample_boxes(channel.shape)
-    return np.concatenate([np.asarray(channel[box]).reshape(-1) for box in boxes])
+    return np.concatenate([part.reshape(-1) for part in all_computed([channel[b] for b in boxes])])
 
 
-def sample_boxes(shape: Sequence[int]) -> list[tuple[slice, ...]]:
+def sample_boxes(shape: Sequence[int]) -> list[Box]:
     """Where a large image is sampled.
 
     Examples
@@ -71,13 +73,23 @@ def highest_value(data: NDArray[Any]) -> float:
     data : (C, \\*S) array
         In memory or lazy.
     """
-    highest = [_highest(np.asarray(data[slab])) for slab in _slabs(data.shape)]
-    return max((value for value in highest if value is not None), default=0.0)
+    return _highest(computed(data[slab]) for slab in _slabs(data.shape))
 
 
-def _highest(values: NDArray[Any]) -> float | None:
-    finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values
-    return float(finite.max()) if finite.size else None
+def highest_sampled(data: NDArray[Any]) -> float:
+    """As `highest_value`, but of `sampled_values` alone.
+
+    Examples
+    --------
+    >>> highest_sampled(np.array([[[3.0, np.nan]], [[-1.0, 2.0]]]))
+    3.0
+    """
+    return _highest(sampled_values(channel) for channel in data)
+
+
+def _highest(parts: Iterable[NDArray[Any]]) -> float:
+    finite = (part[np.isfinite(part)] if part.dtype.kind == 'f' else part for part in parts)
+    return max((float(part.max()) for part in finite if part.size), default=0.0)
 
 
 def _slabs(shape: Sequence[int]) -> Iterator[tuple[slice, slice]]:

@@ -137,5 +137,6 @@ def read_regions(transform: InputTransform, image: Image, crops: Sequence[Crop])
         See `napari_flim.engine.crops.marker_crops`.
     """
     statistics = transform.statistics(image)
-    features = tuple(input_features(transform, image.crop(crop.read), statistics) for crop in crops)
+    parts = image.crops([crop.read for crop in crops])
+    features = tuple(input_features(transform, part, statistics) for part in parts)
     return MarkedRegions(tuple(crops), features, image.shape, (1,) * image.ndim)

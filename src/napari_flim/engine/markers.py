@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_flim.engine.image import SPATIAL, read_array, read_stack
+from napari_flim.engine.image import SPATIAL, Box, read_array, read_stack
 from napari_flim.errors import MarkerError
 
 BACKGROUND = 1
@@ -252,7 +252,7 @@ def _marked(labels: Any, shape: Sequence[int]) -> tuple[NDArray[np.int64], NDArr
     return positions[order], np.concatenate(values)[order]
 
 
-def _reader(labels: Any, ndim: int) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
+def _reader(labels: Any, ndim: int) -> Callable[[Box], NDArray[Any]]:
     if isinstance(labels, np.ndarray):
         return labels.__getitem__
     image = read_array(labels, SPATIAL[-ndim:], name='markers')

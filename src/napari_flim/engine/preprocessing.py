@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from napari_flim.engine.image import Image
 from napari_flim.engine.image_sample import highest_value, sampled_values
 from napari_flim.engine.percentiles import exact_percentiles
 from napari_flim.errors import FlimWarning, ImageError
+
+if TYPE_CHECKING:
+    import torch
 
 Kind = Literal['auto', 'lab', 'scaled', 'multiscale', 'window', 'libift']
 Ranges = tuple[tuple[float, float], ...]
@@ -118,6 +121,12 @@ class InputTransform:
             return 3
         return used * (multiscale_channels(ndim, self.scales) if self.kind == 'multiscale' else 1)
 
+    def single_scale(self, features: torch.Tensor) -> torch.Tensor:
+        """The channels among what block 1 reads that are the input itself: (C, \\*S)."""
+        if self.kind != 'multiscale':
+            return features
+        return features[:: multiscale_channels(features.ndim - 1, self.scales)]
+
     def halo(self, spacing: Sequence[float]) -> tuple[int, ...]:
         """Voxels to each side that a feature depends on, along each axis."""
         if self.kind == 'multiscale':
@@ -132,8 +141,16 @@ class InputTransform:
         tuple of (low, high)
             For each used channel the intensities that become 0 and 1. Percentiles of large images
             are those of a sample, see `napari_flim.engine.image_sample`; lazy ones are not read
-            whole.
+            whole, and only once.
         """
+        if not image.lazy:
+            return self._statistics(image)
+        if self not in image.measured:
+            image.measured[self] = self._statistics(image)
+        known: Ranges = image.measured[self]
+        return known
+
+    def _statistics(self, image: Image) -> Ranges:
         data = self.select(image)
         if self.ranges is not None:
             if len(self.ranges) != len(data):

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from napari_flim.engine.architecture import Architecture
 from napari_flim.engine.decoder_settings import DecoderSettings
 from napari_flim.engine.encoder import Encoder
-from napari_flim.engine.image import Image
+from napari_flim.engine.image import Box, Image
 from napari_flim.engine.input_features import input_features
 from napari_flim.engine.kernels import LearnedBlock
+from napari_flim.engine.linear_decoder import LinearDecoder
 from napari_flim.engine.operations import resample
 from napari_flim.engine.preprocessing import InputTransform, Ranges
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.errors import DecoderError
+from napari_flim.inference.tiles import Tile
 
 SLAB = 2**19
 """Voxels whose channels of block 1 are computed at once for delineation."""
@@ -41,6 +43,8 @@ class Applying:
     decoded_block : int
         From 1.
     object_classes : tuple of int
+    linear : LinearDecoder, optional
+        What decodes in place of an adaptive decoder; it reads the decoded block and earlier ones.
     """
 
     image: Image
@@ -50,6 +54,7 @@ class Applying:
     decoder: DecoderSettings
     decoded_block: int
     object_classes: tuple[int, ...]
+    linear: LinearDecoder | None = None
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -74,7 +79,11 @@ class Applying:
         interpolated between two voxels of the decoded block.
         """
         around = self._reach(self.decoded_block)
-        return tuple(h + 2 * s for h, s in zip(around, self.stride, strict=True))
+        channels = [h + 2 * s for h, s in zip(around, self.stride, strict=True)]
+        if self.linear is None:
+            return tuple(channels)
+        read = self.linear.halo(self.image.spacing)
+        return tuple(max(pair) for pair in zip(channels, read, strict=True))
 
     def features(self, box: Box) -> NDArray[np.float32]:
         """What block 1 reads of a part of the image: (C, \\*box) float32."""
@@ -105,6 +114,23 @@ class Applying:
     def channels(self, tile: Tile) -> torch.Tensor:
         """Channels of the decoded block for all that a tile reads: (K, \\*S')."""
         return self.encoder.activations(self._read(tile.read), [self.decoded_block])[0]
+
+    def probabilities(self, tile: Tile) -> torch.Tensor:
+        """What the linear decoder makes of all that a tile reads: (L, \\*S) in [0, 1]."""
+        if self.linear is None:
+            raise DecoderError('There is no linear decoder; learn the model with decoder="linear".')
+        features, blocks = self._read(tile.read), self.linear.blocks
+        return self.linear.saliency(
+            self.transform.single_scale(features),
+            self.encoder.activations(features, blocks) if blocks else [],
+            [self.architecture.strides(self.image.ndim)[block - 1] for block in blocks],
+            self.image.spacing,
+            self.object_classes,
+        )
+
+    def all_channels(self, box: Box) -> list[torch.Tensor]:
+        """Channels of every block up to the decoded one, of a part read without a halo."""
+        return self.encoder.activations(self._read(box), range(1, self.decoded_block + 1))
 
     def _read(self, box: Box) -> torch.Tensor:
         return input_features(self.transform, self.image.crop(box), self.intensities)

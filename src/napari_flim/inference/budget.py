@@ -43,22 +43,6 @@ def working_memory(memory: int | None) -> int:
     return memory - int(held)
 
 
-def fits(architecture: Architecture, shape: Sequence[int], features: int, working: int) -> bool:
-    """Whether an image can be segmented in one piece.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    shape : sequence of int
-        Spatial shape of the image.
-    features : int
-        Channels that block 1 reads.
-    working : int
-        Bytes, see `working_memory`.
-    """
-    return applying_bytes(architecture, shape, features) <= SAFETY * working
-
-
 def plan_tiles(
     architecture: Architecture,
     shape: Sequence[int],

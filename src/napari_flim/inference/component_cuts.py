@@ -21,6 +21,7 @@ from napari_flim.delineation.saliency_thresholds import (
     otsu_threshold,
     tightened,
 )
+from napari_flim.engine.image import Box
 from napari_flim.inference.connected_tiles import (
     Components,
     KnownTile,
@@ -30,7 +31,7 @@ from napari_flim.inference.connected_tiles import (
 from napari_flim.inference.stages import Stages
 from napari_flim.inference.streamed_thresholds import Counts, Ends, OneMap
 from napari_flim.inference.tile_components import Finding
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.inference.tiles import Tile
 from napari_flim.progress import Job
 
 

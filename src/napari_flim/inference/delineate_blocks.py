@@ -21,6 +21,7 @@ from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.delineation.inputs import checked_saliency, checked_spacing
 from napari_flim.delineation.measure import SALIENCY_NAME, intensity_names, object_table
 from napari_flim.delineation.object_sums import ObjectSums, joined_sums, object_sums
+from napari_flim.engine.image import computed
 from napari_flim.errors import DelineationError, FlimWarning, MemoryBudgetError
 from napari_flim.inference.block_memory import block_size, solves_for_all, whole_bytes
 from napari_flim.inference.budget import SAFETY, in_words, working_memory
@@ -33,7 +34,7 @@ from napari_flim.inference.object_groups import (
     voxels_in,
     window_of,
 )
-from napari_flim.inference.scratch import Readable, Scratch, Store, Writable, read_part
+from napari_flim.inference.scratch import Readable, Scratch, Store, Writable
 from napari_flim.inference.stages import Stages
 from napari_flim.inference.streamed_growth import (
     Features,
@@ -221,7 +222,7 @@ def _land(
 ) -> Land:
     """What was given, as far as the first voxel tells whether it fits."""
     numbers = tuple(range(2, 2 + saliency.shape[0])) if classes is None else tuple(classes)
-    first = read_part(saliency, (slice(None), *[slice(0, 1)] * (len(saliency.shape) - 1)))
+    first = computed(saliency[slice(None), *[slice(0, 1)] * (len(saliency.shape) - 1)])
     _, numbers = checked_saliency(first, numbers)
     units = checked_spacing(spacing, len(saliency.shape) - 1)
     used = learned if settings.compares_learned else None
@@ -411,7 +412,7 @@ def _sums(labels: NDArray[np.int32], land: Land, image: Readable | None, tile: T
         return object_sums(labels, [labels] * count, origin)
     bands: list[NDArray[Any]] = []
     if image is not None:
-        bands.extend(read_part(image, (slice(None), *tile.core)))
+        bands.extend(computed(image[slice(None), *tile.core]))
     bands.append(land.maps(tile.core).max(axis=0))
     return object_sums(labels, bands, origin)
 

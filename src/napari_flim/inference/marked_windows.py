@@ -19,10 +19,11 @@ from napari_flim.delineation.area_range import object_sizes
 from napari_flim.delineation.inputs import FIRST_OBJECT
 from napari_flim.delineation.objects import class_map, separate_objects
 from napari_flim.delineation.seed_settings import SeedSettings
+from napari_flim.engine.image import Box
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.inference.applying import Applying
 from napari_flim.inference.streamed_saliency import stream_saliency
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.inference.tiles import Tile
 from napari_flim.progress import Job
 
 SIDE = {2: 512, 3: 64}
@@ -45,6 +46,21 @@ class MarkedSizes:
 
     sizes: tuple[float, ...]
     cut: int
+
+    def words(self, name: str) -> str:
+        """What was not measured of an image of this name; empty if nothing.
+
+        Examples
+        --------
+        >>> MarkedSizes((31.0,), cut=1).words('slide')  # doctest: +ELLIPSIS
+        '1 of 2 marked objects of slide are too large for a look at their surroundings alone and...'
+        """
+        if not self.cut:
+            return ''
+        return (
+            f'{self.cut} of {self.cut + len(self.sizes)} marked objects of {name} are too large '
+            'for a look at their surroundings alone and were not measured'
+        )
 
 
 def sizes_in_windows(

@@ -18,13 +18,14 @@ from scipy import ndimage
 
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.delineation.seeds import distance_from, possible_reach, wanted_reach
+from napari_flim.engine.image import Box
 from napari_flim.inference.block_memory import band_size
 from napari_flim.inference.connected_tiles import joined
 from napari_flim.inference.scratch import Store
 from napari_flim.inference.stages import Stages
 from napari_flim.inference.streamed_objects import FoundObjects
 from napari_flim.inference.tile_components import Finding, Report
-from napari_flim.inference.tiles import Box, Tile, tiles
+from napari_flim.inference.tiles import Tile, tiles
 from napari_flim.progress import Job
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 
 class Readable(Protocol):
@@ -28,20 +28,6 @@ class Writable(Protocol):
 
 class Store(Readable, Writable, Protocol):
     """An array that is read and written in parts."""
-
-
-def read_part(array: Readable, index: Any) -> NDArray[Any]:
-    """A part of an array, in memory; never computed by a cluster that happens to be connected.
-
-    Examples
-    --------
-    >>> read_part(np.arange(4), slice(1, 3))
-    array([1, 2])
-    """
-    part = array[index]
-    if hasattr(part, 'compute'):
-        part = part.compute(scheduler='threads')
-    return np.asarray(part)
 
 
 @dataclass(frozen=True)

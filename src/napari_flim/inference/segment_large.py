@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.delineation.delineation_settings import DelineationSettings
+from napari_flim.engine.architecture import Architecture
+from napari_flim.engine.image import Image
+from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.inference.applying import Applying
 from napari_flim.inference.block_memory import whole_bytes
 from napari_flim.inference.budget import SAFETY, plan_tiles, working_memory
@@ -47,13 +50,23 @@ class TileSize:
 
 
 def fits_in_one_piece(
-    applying: Applying, settings: DelineationSettings, memory: int | None = None
+    image: Image,
+    transform: InputTransform,
+    architecture: Architecture,
+    maps: int,
+    settings: DelineationSettings,
+    memory: int | None = None,
 ) -> bool:
-    """Whether an image can be segmented without tiles.
+    """Whether an image can be segmented without tiles; no voxel of it is looked at.
 
     Parameters
     ----------
-    applying : Applying
+    image : Image
+    transform : InputTransform
+    architecture : Architecture
+        Up to the decoded block.
+    maps : int
+        Maps of saliency, one for each object class.
     settings : DelineationSettings
     memory : int, optional
         Budget in bytes for the whole process; by default a quarter of the free memory is used.
@@ -63,12 +76,10 @@ def fits_in_one_piece(
     MemoryBudgetError
         When the process already holds more.
     """
-    image = applying.image
-    features = applying.transform.features(image.channels, image.ndim)
-    compared = features + len(applying.blocks[0].bank) * settings.compares_learned
-    maps = len(applying.object_classes)
+    features = transform.features(image.channels, image.ndim)
+    compared = features + architecture.blocks[0].channels * settings.compares_learned
     needed = max(
-        applying_bytes(applying.architecture, image.shape, features),
+        applying_bytes(architecture, image.shape, features),
         whole_bytes(image.shape, maps, compared, settings),
     )
     voxels = image.nbytes * image.lazy

@@ -15,9 +15,10 @@ from napari_flim.delineation.delineate import grown_from_seeds
 from napari_flim.delineation.delineation_settings import DelineationSettings
 from napari_flim.delineation.inputs import checked_features, checked_saliency, checked_stack
 from napari_flim.delineation.seeds import inner_seeds, planted
+from napari_flim.engine.image import Box, computed
 from napari_flim.inference.object_groups import Window, near_distance
-from napari_flim.inference.scratch import Readable, Store, read_part
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.inference.scratch import Readable, Store
+from napari_flim.inference.tiles import Tile
 from napari_flim.progress import finish
 
 Features = Callable[[Box], NDArray[Any]]
@@ -52,7 +53,7 @@ class Land:
 
     def maps(self, box: Box) -> NDArray[np.floating[Any]]:
         """Saliency of a part, checked."""
-        part = read_part(self.saliency, (slice(None), *box))
+        part = computed(self.saliency[slice(None), *box])
         return checked_saliency(part, self.numbers)[0]
 
 

@@ -20,6 +20,7 @@ from napari_flim.delineation.candidates import is_plausible
 from napari_flim.delineation.inputs import checked_saliency
 from napari_flim.delineation.objects import smoothed_mask
 from napari_flim.delineation.seed_settings import SeedSettings
+from napari_flim.engine.image import Box, computed
 from napari_flim.inference.component_cuts import Salient, component_cuts, tightened_tile
 from napari_flim.inference.connected_tiles import (
     KnownTile,
@@ -27,11 +28,11 @@ from napari_flim.inference.connected_tiles import (
     find_components,
     known_tiles,
 )
-from napari_flim.inference.scratch import Readable, Scratch, Store, read_part
+from napari_flim.inference.scratch import Readable, Scratch, Store
 from napari_flim.inference.stages import Stages
 from napari_flim.inference.streamed_thresholds import OneMap, streamed_cut
 from napari_flim.inference.tile_components import Facts, Finding
-from napari_flim.inference.tiles import Box, Tile, tiles
+from napari_flim.inference.tiles import Tile, tiles
 from napari_flim.progress import Job
 
 
@@ -225,7 +226,7 @@ def _write_own(
     claimed: NDArray[np.bool_] = np.asarray(masks.any(axis=0))
     if len(masks) > 1 and claimed.any():
         maps, _ = checked_saliency(
-            read_part(saliency, (slice(None), *tile.read)), range(2, 2 + len(masks))
+            computed(saliency[slice(None), *tile.read]), range(2, 2 + len(masks))
         )
         strongest = np.where(masks, maps, -1.0).argmax(axis=0)
         masks = np.stack([claimed & (strongest == index) for index in range(len(masks))])

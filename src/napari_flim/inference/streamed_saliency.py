@@ -108,6 +108,16 @@ def stream_saliency(
     DecoderError
         When the decoder cannot work with these kernels.
     """
+    if applying.linear is not None:
+        yield from each_tile(
+            'computing saliency',
+            partial(_probable, applying, raw),
+            tiles,
+            Limits,
+            mapper,
+            checkpoint,
+        )
+        return StreamedSaliency(raw, 0.0, 1.0)
     with_contents = needs_contents(applying.decoder.name)
     total = len(tiles) * (3 if with_contents else 2)
     job = each_tile(
@@ -163,6 +173,12 @@ def _contents(applying: Applying, ranges: ChannelRanges, tile: Tile) -> ChannelC
         applying.object_classes,
         ranges,
     )
+
+
+def _probable(applying: Applying, raw: Store, tile: Tile) -> Limits:
+    maps = applying.probabilities(tile)[(slice(None), *tile.inside)]
+    raw[(slice(None), *tile.core)] = maps.numpy(force=True)
+    return Limits(0.0, 1.0)
 
 
 def _decode(

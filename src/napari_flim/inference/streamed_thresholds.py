@@ -18,9 +18,10 @@ from napari_flim.delineation.saliency_thresholds import (
     otsu_threshold,
     percentile_ranks,
 )
-from napari_flim.inference.scratch import Readable, read_part
+from napari_flim.engine.image import Box, computed
+from napari_flim.inference.scratch import Readable
 from napari_flim.inference.stages import Stages
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.inference.tiles import Tile
 from napari_flim.progress import Job
 
 DIGIT = 16
@@ -46,7 +47,7 @@ class OneMap:
 
     def __call__(self, box: Box) -> NDArray[np.floating[Any]]:
         """A part of the map, checked."""
-        maps = checked_saliency(read_part(self.saliency, (self.index, *box)))[0]
+        maps = checked_saliency(computed(self.saliency[self.index, *box]))[0]
         return np.asarray(maps[0])
 
 

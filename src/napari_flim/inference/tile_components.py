@@ -13,7 +13,8 @@ from scipy import ndimage
 from skimage.measure import label
 
 from napari_flim.delineation.candidates import frame
-from napari_flim.inference.tiles import Box, Tile
+from napari_flim.engine.image import Box
+from napari_flim.inference.tiles import Tile
 
 
 @dataclass(frozen=True, eq=False)

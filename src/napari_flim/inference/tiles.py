@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Box = tuple[slice, ...]
-"""A part of an image: one slice with start and stop for each spatial axis."""
+from napari_flim.engine.image import Box
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ are named, not stored.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import re
 import reprlib
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.engine.architecture import Architecture, architecture_to_dict, read_block
-from napari_flim.engine.image import LETTERS, SPATIAL
+from napari_flim.engine.image import LETTERS, SPATIAL, all_computed
+from napari_flim.engine.image_sample import ALL
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError, FlimError
@@ -42,6 +44,7 @@ FrameStrokes = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 DIGEST_VOXELS = 65_536
 DIGEST_PLANES = 16
+DIGEST_BOX = 32
 LARGEST_SIZE = 2**31 - 1
 OF_CORRECTIONS = re.compile(r'image(\d{1,9})\.corrections(\d{1,9})\.(\w+)')
 
@@ -246,8 +249,8 @@ def read_session(path: Path | str) -> SavedSession:
 def image_digest(data: Any, axes: str) -> str:
     """Short text by which an image is recognised: of its shape, its type and some of its voxels.
 
-    At most 65 536 evenly spaced voxels in at most 16 planes are read, so that it also costs little
-    where the array lies in a file or on a server.
+    At most 65 536 evenly spaced voxels in at most 16 planes are read; of an image of more than
+    2**25 voxels as many in small boxes, so that of one in chunks only a few chunks are read.
 
     Parameters
     ----------
@@ -265,18 +268,30 @@ def image_digest(data: Any, axes: str) -> str:
     False
     """
     shape = tuple(int(size) for size in data.shape)
+    parts = all_computed([data[part] for part in _looked_at(shape, axes)])
+    content = hashlib.blake2b(f'{shape} {parts[0].dtype.name} '.encode(), digest_size=16)
+    for part in parts:
+        little = part.astype(part.dtype.newbyteorder('<'), copy=False)
+        content.update(np.ascontiguousarray(little).tobytes())
+    return content.hexdigest()
+
+
+def _looked_at(shape: tuple[int, ...], axes: str) -> list[tuple[slice, ...]]:
+    """The parts of an image that it is recognised by."""
     others = sum(letter not in 'YX' for letter in axes)
     planes = int(DIGEST_PLANES ** (1 / others) + 1e-9) if others else 1
     side = math.isqrt(DIGEST_VOXELS // planes**others)
-    steps = [
-        slice(None, None, max(1, -(-size // (side if letter in 'YX' else planes))))
-        for letter, size in zip(axes, shape, strict=True)
-    ]
-    voxels = np.ascontiguousarray(data[tuple(steps)])
-    little = voxels.astype(voxels.dtype.newbyteorder('<'), copy=False)
-    content = hashlib.blake2b(f'{shape} {voxels.dtype.name} '.encode(), digest_size=16)
-    content.update(little.tobytes())
-    return content.hexdigest()
+    if math.prod(shape) <= ALL:
+        most = [side if letter in 'YX' else planes for letter in axes]
+        steps = [max(1, -(-size // count)) for size, count in zip(shape, most, strict=True)]
+        return [tuple(slice(None, None, step) for step in steps)]
+    boxes = []
+    for letter, size in zip(axes, shape, strict=True):
+        width = DIGEST_BOX if letter in 'YX' else 1
+        step = -(-size // (side // width if letter in 'YX' else planes))
+        first = max(0, step - width) // 2
+        boxes.append([slice(at, at + width) for at in range(first, size, step)])
+    return list(itertools.product(*boxes))
 
 
 def _strokes_to_tensors(image: SavedImage) -> dict[str, NDArray[Any]]:

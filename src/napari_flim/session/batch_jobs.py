@@ -156,7 +156,7 @@ def carried_file(path: Path) -> Job[CarriedModel]:
     if not path.exists():
         raise BatchError(f'The model {path} does not exist; choose another one.')
     # torch takes a second or two when it is imported first.
-    from napari_flim.model import load_model
+    from napari_flim.model_loading import load_model
 
     return carried(load_model(path), path)
 

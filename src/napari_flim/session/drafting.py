@@ -152,8 +152,9 @@ def _settings(
 ) -> Job[DelineationSettings]:
     if request.sizes is None:
         return request.settings
-    sizes = yield from measured_range(request.sizes, device, known)
-    return replace(request.settings, seeds=replace(request.settings.seeds, sizes=sizes))
+    measured = yield from measured_range(request.sizes, device, known)
+    seeds = replace(request.settings.seeds, sizes=measured.sizes)
+    return replace(request.settings, seeds=seeds)
 
 
 def material_of(

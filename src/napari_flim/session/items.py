@@ -77,9 +77,15 @@ class TrainingImage:
     frame: int
     strokes: Strokes
 
+    @property
+    def large(self) -> bool:
+        """Whether only crops around its markers are to be read."""
+        return self.source.large
+
     def read(self, *, across_classes: bool = False) -> tuple[Image, MarkerSet]:
-        """The image in memory, and its markers as connected regions."""
+        """The image, in memory unless it is large, and its markers as connected regions."""
         image = self.source.frame(self.frame)
+        image = image if self.large else image.in_memory()
         marked = MarkerSet.from_points(
             self.strokes.coordinates,
             self.strokes.labels,

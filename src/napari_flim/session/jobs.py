@@ -105,7 +105,8 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
         for one, (image, _) in zip(request.images, pairs, strict=True)
     )
     select = settings.transform.select
-    warnings = [not_finite_words(select(image), image.name) for image, _ in pairs]
+    small = [image for one, (image, _) in zip(request.images, pairs, strict=True) if not one.large]
+    warnings = [not_finite_words(select(image), image.name) for image in small]
     return Learned(
         model=model,
         settings=settings,
@@ -139,7 +140,7 @@ class Target:
     @property
     def stacked(self) -> bool:
         """Whether it is one image of a stack."""
-        return 'T' in self.source.axes
+        return self.source.stacked
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -228,12 +229,12 @@ def apply(
     else:
         yield Progress(f'reading {target.source.name}', 0, len(model.blocks) + 1)
         image = model.accept(target.source.frame(target.frame))
-        warning = not_finite_words(model.transform.select(image), image.name)
-        features, offset = _features(model, image, target.plane, device)
+        features, offset, warning = _features(model, image, target.plane, device)
     best = max(fitting, key=lambda one: _shared(one.blocks, model.blocks), default=None)
     done = () if best is None else tuple(zip(best.blocks, best.activations, strict=True))
     activations = yield from encode(model.blocks, features, done)
-    maps = model.decode(activations[model.decoded_block - 1], tuple(features.shape[1:]))
+    read = [activations[block - 1] for block in model.read_blocks]
+    maps = model.decode(features, read, target.source.spacing)
     if target.plane is not None:
         maps = maps[:, target.plane - offset[0]][:, None]
     return Applied(
@@ -257,6 +258,8 @@ def learn_and_apply(
     known: Sequence[Encoded] = (),
 ) -> Job[tuple[Learned, FlimModel, Applied | None]]:
     """Learn, then apply at once to what is in view, reusing what learning computed of it.
+
+    With a target all images are read as a whole; without, what lies around their markers.
 
     Parameters
     ----------
@@ -323,17 +326,18 @@ def _shared(mine: Sequence[LearnedBlock], wanted: Sequence[LearnedBlock]) -> int
 
 def _features(
     model: FlimModel, image: Image, plane: int | None, device: str
-) -> tuple[torch.Tensor, tuple[int, ...]]:
-    """Features of an image or a plane of it, and the place of their first voxel in the image."""
+) -> tuple[torch.Tensor, tuple[int, ...], str]:
+    """Features of an image or of what a plane depends on, their first voxel, and a warning."""
     from napari_flim.engine.input_features import input_features
 
-    if plane is None:
-        return input_features(model.transform, image).to(device), (0,) * image.ndim
-    first, last = slab(model, image, plane)
-    part = replace(image, data=image.data[:, first:last])
-    statistics = model.transform.statistics(image)
+    first, last = (0, image.shape[0]) if plane is None else slab(model, image, plane)
+    cut = last - first < image.shape[0]
+    box = (slice(first, last), *(slice(0, size) for size in image.shape[1:]))
+    part = image.crop(box) if cut else image.in_memory()
+    warning = not_finite_words(model.transform.select(part), image.name)
+    statistics = model.transform.statistics(image if cut else part)
     features = input_features(model.transform, part, statistics).to(device)
-    return features, (first, 0, 0)
+    return features, (first, *(0,) * (image.ndim - 1)), warning
 
 
 def slab(model: FlimModel, image: Image, plane: int) -> tuple[int, int]:
@@ -343,7 +347,7 @@ def slab(model: FlimModel, image: Image, plane: int) -> tuple[int, int]:
     of the whole volume. Between pooled planes saliency is interpolated, so both neighbours count.
     """
     depth = image.shape[0]
-    halo = model.architecture.halo(3)[0] + model.transform.halo(image.spacing)[0]
+    halo = model.halo(image.spacing)[0]
     step = model.architecture.strides(3)[-1][0]
     below = plane // step * step
     above = below if below == plane else below + step

@@ -73,17 +73,18 @@ def edited_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings)
     KernelError
         When every kernel of a block is off.
     """
-    blocks = model.blocks
+    blocks, linear = model.blocks, model.linear
     for number in range(1, len(blocks) + 1):
         off = edits.off_in(number)
         if off:
             blocks = drop_kernels(blocks, number, off)
+            linear = linear and linear.without(number, off)
     chosen = _with_weights(model, edits, decoder)
     decoded = chosen.block or len(blocks)
     off = edits.off_in(decoded)
     if off:
         chosen = chosen.of_kernels(list(kept_places(len(model.blocks[decoded - 1].bank), off)))
-    return replace(model, blocks=blocks, decoder=chosen)
+    return replace(model, blocks=blocks, decoder=chosen, linear=linear)
 
 
 def seen_model(model: FlimModel, edits: KernelEdits, decoder: DecoderSettings) -> FlimModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +13,19 @@ from numpy.typing import NDArray
 from napari_flim.delineation.area_range import AreaRange, learned_range, marked_sizes
 from napari_flim.delineation.seed_settings import SeedSettings
 from napari_flim.delineation.seeds import seeds_from_saliency
-from napari_flim.progress import Job, Progress
+from napari_flim.inference.budget import working_memory
+from napari_flim.progress import Job, Progress, share_of
 from napari_flim.session.delineating import marked
 from napari_flim.session.history import State
 from napari_flim.session.items import TrainingImage, digest_of
 from napari_flim.session.jobs import Encoded, Target, apply
 from napari_flim.session.kernel_edits import edited_model
+from napari_flim.session.problems import bytes_needed
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
 
 if TYPE_CHECKING:
+    from napari_flim.inference.marked_windows import MarkedSizes
     from napari_flim.model import FlimModel
 
 
@@ -49,10 +53,32 @@ def sizes_request(session: Session) -> SizesRequest | None:
     return SizesRequest(state, images) if digest_of(images) == state.learned.digest else None
 
 
+@dataclass(frozen=True)
+class MeasuredRange:
+    """What was measured.
+
+    Attributes
+    ----------
+    sizes : AreaRange, optional
+        None if no marked object was found.
+    warning : str
+        What was not measured; empty if nothing.
+    """
+
+    sizes: AreaRange | None
+    warning: str = ''
+
+
 def measured_range(
-    request: SizesRequest, device: str = 'cpu', known: Sequence[Encoded] = ()
-) -> Job[AreaRange | None]:
+    request: SizesRequest,
+    device: str = 'cpu',
+    known: Sequence[Encoded] = (),
+    budget: int | None = None,
+) -> Job[MeasuredRange]:
     """The range around the sizes of all marked objects, as `napari_flim.training.learn_sizes`.
+
+    Of an image that is large, or does not fit into memory, only windows around some of its object
+    markers are read.
 
     Parameters
     ----------
@@ -61,6 +87,8 @@ def measured_range(
         Where torch computes.
     known : sequence of Encoded
         Earlier results of the model.
+    budget : int, optional
+        Bytes that features may take; by default a quarter of the free memory.
 
     Raises
     ------
@@ -71,13 +99,23 @@ def measured_range(
     assert state.learned is not None
     settings = state.settings
     model = edited_model(state.learned.model, state.edits, settings.decoder)
+    seeds = settings.delineation.seeds
     sizes: list[float] = []
+    warnings = []
+    memory = working_memory(None) if budget is None else budget
     for number, image in enumerate(request.images):
         yield Progress(
             f'measuring marked objects of {image.source.name}', number, len(request.images)
         )
-        sizes += yield from _sizes_in(image, model, settings.delineation.seeds, device, known)
-    return learned_range(sizes)
+        if _too_large(image, model, memory):
+            job = _sizes_around(image, model, seeds)
+            measured = yield from share_of(job, number, len(request.images))
+            sizes += measured.sizes
+            warnings.append(measured.words(image.source.name))
+        else:
+            sizes += yield from _sizes_in(image, model, seeds, device, known)
+    words = '. '.join(filter(None, warnings))
+    return MeasuredRange(learned_range(sizes), f'{words}.' if words else '')
 
 
 def shown_sizes(
@@ -140,3 +178,19 @@ def _sizes_in(
     return shown_sizes(
         applied.saliency, settings, painted, image.source.spacing, applied.object_classes
     )
+
+
+def _too_large(image: TrainingImage, model: FlimModel, budget: int) -> bool:
+    """Whether only windows of an image are looked at."""
+    from napari_flim.training import WHOLE
+
+    return prod(image.source.shape) > WHOLE or bytes_needed(model, image.source) > budget
+
+
+def _sizes_around(
+    image: TrainingImage, model: FlimModel, settings: SeedSettings
+) -> Job[MarkedSizes]:
+    from napari_flim.inference.marked_windows import sizes_in_windows
+
+    read, markers = image.read()
+    return (yield from sizes_in_windows(model.applying(model.accept(read)), markers, settings))

@@ -36,7 +36,7 @@ def measured(draft: Draft) -> Job[pandas.DataFrame]:
     frame = measure(
         draft.objects(),
         spacing=source.spacing,
-        image=source.frame(target.frame).data,
+        image=source.frame(target.frame).in_memory().data,
         saliency=draft.material.saliency,
         unit='' if unit == 'px' else unit,
     )

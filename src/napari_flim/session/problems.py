@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
+from napari_flim.engine.preprocessing import InputTransform
 from napari_flim.errors import ArchitectureError
-from napari_flim.inference.memory import learning_bytes, peak_bytes
+from napari_flim.inference.memory import BYTES, learning_bytes, peak_bytes
 from napari_flim.session.classes import Classes
 from napari_flim.session.items import Item
 from napari_flim.session.session import Session
@@ -15,6 +18,11 @@ from napari_flim.session.words import memory_words
 
 if TYPE_CHECKING:
     from napari_flim.model import FlimModel
+
+STACK_BUDGETS = 4
+"""Budgets that a layer of results of a stack may take."""
+INPUT_COPIES = 3
+"""Features of an image as they are computed, as they are given and as a layer holds them."""
 
 
 def problems(session: Session, budget: int) -> tuple[str, ...]:
@@ -103,41 +111,110 @@ def _of_settings(settings: Settings, items: list[Item], budget: int) -> str | No
 
 
 def _of_memory(settings: Settings, marked: list[ImageSource], budget: int) -> str | None:
-    features = settings.transform.features(marked[0].channels, marked[0].ndim)
-    together = learning_bytes(settings.architecture, [one.shape for one in marked], features)
-    applied, largest = max((bytes_needed(settings, source), source.name) for source in marked)
-    needed = max(together, applied)
-    if needed <= budget:
+    """LibIFT reads whole images; else crops are read, which is checked when they are known."""
+    if settings.transform.kind != 'libift' or learned_whole(settings, marked, budget):
         return None
-    remedy = f'Crop {largest}' if applied > budget else 'Mark fewer images'
+    needed, largest = max((bytes_needed(settings, source), source.name) for source in marked)
+    remedy = f'Crop {largest}' if needed > budget else 'Mark fewer images'
     return (
-        f'Learning needs about {memory_words(needed)} of memory, the budget is '
-        f'{memory_words(budget)}. {remedy}, use fewer channels or a stride in the first '
-        'block, or raise the budget in the preferences of the plugin.'
+        f'LibIFT learns from whole images, which needs about '
+        f'{memory_words(max(needed, _learning_bytes(settings, marked)))} of memory; the budget is '
+        f'{memory_words(budget)}. {remedy}, choose another input, or raise the budget in the '
+        'preferences of the plugin.'
     )
 
 
-def bytes_needed(specs: Settings | FlimModel, source: ImageSource) -> int:
-    """Bytes that applying to one image of a source takes; learning from it alone takes no more."""
-    features = specs.transform.features(source.channels, source.ndim)
-    return peak_bytes(specs.architecture, source.shape, features)
+def learned_whole(settings: Settings, marked: Sequence[ImageSource], budget: int) -> bool:
+    """Whether images may be read as a whole to learn from them, all together and one by one.
 
-
-def memory_problem(model: FlimModel, source: ImageSource, budget: int) -> str:
-    """Why a model is not applied to an image of a source; empty if it fits into the budget.
+    Then what learning computes serves applying; else crops around the markers are read.
 
     Parameters
     ----------
-    model : FlimModel
+    settings : Settings
+    marked : sequence of ImageSource
+        One for each marked image.
+    budget : int
+        Bytes that features may take.
+    """
+    fitting = all(bytes_needed(settings, one) <= budget for one in marked)
+    return fitting and _learning_bytes(settings, marked) <= budget
+
+
+def _learning_bytes(settings: Settings, marked: Sequence[ImageSource]) -> int:
+    features = settings.transform.features(marked[0].channels, marked[0].ndim)
+    return learning_bytes(settings.architecture, [one.shape for one in marked], features)
+
+
+def bytes_needed(specs: Settings | FlimModel, source: ImageSource) -> int:
+    """Bytes that applying to one image of a source takes, with its voxels if they are unread.
+
+    Learning from all of this image alone takes no more.
+    """
+    features = specs.transform.features(source.channels, source.ndim)
+    return peak_bytes(specs.architecture, source.shape, features) + source.unread_bytes
+
+
+def memory_problem(specs: Settings | FlimModel, source: ImageSource, budget: int) -> str:
+    """Why nothing is applied to an image of a source; empty if it fits into the budget.
+
+    Parameters
+    ----------
+    specs : Settings or FlimModel
     source : ImageSource
     budget : int
         Bytes that features may take.
     """
-    needed = bytes_needed(model, source)
+    needed = _bytes_to_show(specs, source, budget)
     if needed <= budget:
         return ''
     return (
         f'{source.name} needs about {memory_words(needed)} of memory, which is over the budget of '
-        f'{memory_words(budget)} in the preferences of the plugin, so nothing is computed of it. '
-        'Crop it, raise the budget, or learn with fewer channels or a stride in the first block.'
+        f'{memory_words(budget)}: nothing is computed of it as a whole, but its markers are '
+        'learned from. Segment it with the dock Batch segmentation, which works in parts, or crop '
+        'it; or raise the budget in the preferences of the plugin.'
     )
+
+
+def too_large_words(specs: Settings | FlimModel, source: ImageSource, budget: int) -> str:
+    """The same as `memory_problem` in the row of an item."""
+    needed = _bytes_to_show(specs, source, budget)
+    if needed <= budget:
+        return ''
+    return (
+        f'Too large for saliency here: needs {memory_words(needed)}, may take '
+        f'{memory_words(budget)}. Learning reads what lies around its markers. To segment it, '
+        'use the dock Batch segmentation, or crop it.'
+    )
+
+
+def input_problem(transform: InputTransform, source: ImageSource, budget: int) -> str:
+    """Why the input of an image of a source is not shown; empty if it fits into the budget.
+
+    Parameters
+    ----------
+    transform : InputTransform
+    source : ImageSource
+    budget : int
+        Bytes that features may take.
+    """
+    features = transform.features(source.channels, source.ndim)
+    layer = features * BYTES * source.frames * prod(source.shape) * source.stacked
+    needed = source.unread_bytes + INPUT_COPIES * features * BYTES * prod(source.shape)
+    if max(needed, layer // STACK_BUDGETS) <= budget:
+        return ''
+    return (
+        f'{source.name} is too large for its input to be shown: it would take about '
+        f'{memory_words(max(needed, layer))}, and {memory_words(budget)} may be taken. Show that '
+        'of a smaller image or of a crop; learning does not depend on it.'
+    )
+
+
+def _bytes_to_show(specs: Settings | FlimModel, source: ImageSource, budget: int) -> int:
+    """Bytes for one image and its saliency; of a stack, whose saliency is a layer, for all of it.
+
+    Zeros of images that nobody has looked at take no memory, so a stack may take more.
+    """
+    layer = BYTES * source.frames * prod(source.shape) * source.stacked
+    stack = layer if layer > STACK_BUDGETS * budget else 0
+    return max(bytes_needed(specs, source), stack)

@@ -128,7 +128,7 @@ def strokes_digest(saved: SavedSession, session: Session) -> str:
 
 
 def _learned(saved: SavedSession, content: dict[str, Any]) -> Learned:
-    from napari_flim.model import model_from_settings
+    from napari_flim.model_loading import model_from_settings
 
     specs = tuple(block.spec for block in saved.blocks)
     architecture = Architecture(specs, content['epsilon'], content['intrinsic_atrous'])

@@ -6,14 +6,16 @@ A source holds the array object of a layer, never the layer, so a worker may rea
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.engine.image import SPATIAL, Image, read_array
+from napari_flim.engine.image import SPATIAL, Image, read_array, readable
+from napari_flim.engine.image_sample import ALL
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ class ImageSource:
     path: str | None = None
     sample: str | None = None
     revision: int = 0
+    # Images that are not read keep what was measured of them.
+    _unread: dict[int, Image] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -60,6 +64,11 @@ class ImageSource:
     def frames(self) -> int:
         """Number of images along T, 1 without it."""
         return int(self.data.shape[self.axes.index('T')]) if 'T' in self.axes else 1
+
+    @property
+    def stacked(self) -> bool:
+        """Whether it is a stack of images."""
+        return 'T' in self.axes
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,21 +93,39 @@ class ImageSource:
             return 3
         return int(self.data.shape[self.axes.index('C')]) if 'C' in self.axes else 1
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that the voxels of one image take when they are read; 0 if they are in memory."""
+        if type(self.data) is np.ndarray:
+            return 0
+        return prod(self.shape) * self.channels * int(np.dtype(self.data.dtype).itemsize)
+
+    @property
+    def large(self) -> bool:
+        """Whether one image has too many voxels to be looked at as a whole without need."""
+        return prod(self.shape) > ALL
+
     def frame(self, index: int = 0) -> Image:
-        """One image of the stack, read into memory.
+        """One image of the stack; an array in chunks stays unread.
 
         Raises
         ------
         ImageError
             When the array does not fit the axes.
         """
+        known = self._unread.get(index)
+        if known is not None:
+            return known
         axes = self.axes.replace('T', '')
-        data = self.data
+        data = readable(self.data)
         if 'T' in self.axes:
             place = self.axes.index('T')
             data = data[(slice(None),) * place + (index,)]
         name = self.name if self.frames == 1 else f'{self.name}[{index}]'
-        return read_array(np.asarray(data), axes, self.spacing, name)
+        image = read_array(data, axes, self.spacing, name)
+        if image.lazy:
+            self._unread[index] = image
+        return image
 
 
 def axes_in_words(shape: tuple[int, ...], axes: str) -> str:

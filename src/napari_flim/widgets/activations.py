@@ -73,7 +73,7 @@ class Activations(QWidget):
     def _on_session_changed(self) -> None:
         learned, target = (
             self._controller.session.learned,
-            self._controller.learner.target_in_view(),
+            self._controller.applier.target_in_view(),
         )
         source = None if target is None else target.source
         self.image.setText('' if source is None else f'Channels of {source.name}')
@@ -96,7 +96,7 @@ class Activations(QWidget):
     def _update(self) -> None:
         """Say what the buttons would do, or why they can do nothing."""
         session = self._controller.session
-        learned, target = session.learned, self._controller.learner.target_in_view()
+        learned, target = session.learned, self._controller.applier.target_in_view()
         problem, needs, count = '', '', 0
         if learned is None:
             problem = NOTHING_LEARNED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QObject
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QMainWindow, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from napari_flim.bridge.batch import Batch
 from napari_flim.bridge.controller import CONTROLLERS, Controller
@@ -41,13 +41,11 @@ class BatchDock(Docked):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         controller = CONTROLLERS.of(viewer, dock=self)
         self._end = partial(_end, weakref.ref(controller.batch))
         self._window: QMainWindow | None = None
         self.panel = BatchPanel(controller)
-        layout.addWidget(self.panel)
+        self.hold(self.panel)
         program = QCoreApplication.instance()
         if program is not None:
             program.aboutToQuit.connect(self._end)
@@ -74,8 +72,6 @@ class BatchPanel(QWidget):
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        # napari adds an empty stretch below a dock of which no part wants all of the height.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.images = ImagesSection(controller)
         self.results = ResultsSection(controller)
         self.more = MoreSection(controller)

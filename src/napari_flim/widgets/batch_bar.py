@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QProgressBar,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.session.batch_words import (
@@ -18,8 +12,8 @@ from napari_flim.session.batch_words import (
     start_words,
 )
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.learn_bar import BAR_HEIGHT, STEPS
 from napari_flim.widgets.parts import MARGIN, StillText, enable, narrow_button
+from napari_flim.widgets.work_parts import ThinProgress, message_words, stage_words
 
 LINES = 3
 NOTHING_GOES_ON = 'Nothing is being done'
@@ -43,12 +37,7 @@ class BatchBar(QWidget):
         self.start = narrow_button('', self._batch.start)
         self.pause = narrow_button('Pause', self._on_pause_clicked)
         self.cancel = narrow_button('Cancel', self._batch.cancel)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        self.progress.setFixedHeight(BAR_HEIGHT)
-        self.progress.setRange(0, STEPS)
-        self.progress.setAccessibleName('progress of the run')
-        self.progress.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.progress = ThinProgress('progress of the run')
         self.state = StillText(LINES)
         self.state.setAccessibleName('state of the run')
         below = QHBoxLayout()
@@ -90,7 +79,7 @@ class BatchBar(QWidget):
             'Stop after the present step; files that are done stay, and the rest can be resumed',
         )
         self.progress.setEnabled(run.active)
-        self.progress.setValue(round(STEPS * run.share) if run.active else 0)
+        self.progress.show_share(run.share if run.active else 0)
         text = '\n'.join(self._lines(problems))
         if text != self.state.text():
             self.state.setText(text)
@@ -108,10 +97,9 @@ class BatchBar(QWidget):
         batch = self._batch
         lines = [progress_words(self._run)] if self._run.active else []
         if batch.work is not None:
-            stage = batch.work.stage
-            lines.append(f'{stage[:1].upper()}{stage[1:]} ...')
+            lines.append(stage_words(batch.work))
         if batch.message.text:
-            lines.append(('⚠ ' if batch.message.error else '') + batch.message.text)
+            lines.append(message_words(batch.message))
         if not self._run.active and batch.work is None:
             lines += [f'• {problem}' for problem in problems]
         return lines

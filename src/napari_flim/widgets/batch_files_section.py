@@ -6,14 +6,7 @@ from typing import Any
 
 from qtpy.QtCore import QModelIndex, Qt, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QGridLayout,
-    QHeaderView,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QHeaderView, QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.session.batch_files import FileRow
@@ -21,6 +14,7 @@ from napari_flim.session.batch_words import about
 from napari_flim.widgets.batch_table import FILE, OBJECTS, STATE, FileModel
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.parts import MARGIN, StillText, enable, narrow_button
+from napari_flim.widgets.tables import sorted_table
 
 LEAST_HEIGHT = 110
 OBJECTS_WIDTH = 62
@@ -66,18 +60,9 @@ class FilesSection(QWidget):
         self._refresh()
 
     def _make_table(self) -> None:
-        self.view = QTableView()
-        self.view.setModel(self.model)
-        self.view.setAccessibleName('files')
-        self.view.setSortingEnabled(True)
-        self.view.sortByColumn(FILE, Qt.SortOrder.AscendingOrder)
-        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.view = sorted_table(self.model, 'files', by=FILE, least_height=LEAST_HEIGHT)
         self.view.setWordWrap(False)
         self.view.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.view.setMinimumHeight(LEAST_HEIGHT)
-        self.view.setTabKeyNavigation(False)
-        self.view.verticalHeader().hide()
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(STATE, QHeaderView.ResizeMode.Stretch)

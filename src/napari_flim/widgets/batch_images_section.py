@@ -7,8 +7,6 @@ from pathlib import Path
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QGridLayout,
-    QLabel,
     QMenu,
     QSizePolicy,
     QVBoxLayout,
@@ -19,10 +17,10 @@ from napari_flim.bridge.controller import Controller
 from napari_flim.io.images import SUFFIXES
 from napari_flim.session.batch_words import found_words
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.fields import NARROWEST, guard_wheel
+from napari_flim.widgets.fields import NARROWEST, guard_wheel, labelled
 from napari_flim.widgets.line_field import BETWEEN, LineField, paths_in
 from napari_flim.widgets.model_section import MODELS
-from napari_flim.widgets.parts import MARGIN, fill, small_button, wrapped_label
+from napari_flim.widgets.parts import fill, small_button, wrapped_label
 
 CURRENT = 'current model of Train'
 IMAGES = f'Images ({" ".join("*" + ending for ending in SUFFIXES)})'
@@ -78,16 +76,7 @@ class ImagesSection(QWidget):
         self.found.setAccessibleName('what was found')
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(MARGIN)
-        grid.setColumnStretch(1, 1)
-        for row, (words, field) in enumerate(
-            (('model', self.model), ('images', self.inputs), ('only', self.pattern))
-        ):
-            label = QLabel(words)
-            label.setBuddy(field)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(field, row, 1)
+        grid = labelled({'model': self.model, 'images': self.inputs, 'only': self.pattern})
         grid.addWidget(self.model_file, 0, 2)
         grid.addWidget(self.browse, 1, 2)
         layout = QVBoxLayout(self)

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from napari_flim.bridge.controller import Controller
 from napari_flim.io.results import RESULT_FORMATS
 from napari_flim.session.batch_words import earlier_words
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.fields import ChoiceField, Option, form
+from napari_flim.widgets.fields import ChoiceField, Option, form, labelled
 from napari_flim.widgets.line_field import LineField
 from napari_flim.widgets.optional_field import OptionalField
 from napari_flim.widgets.parts import MARGIN, small_button, wrapped_label
@@ -70,14 +69,7 @@ class ResultsSection(QWidget):
         ticks.setSpacing(MARGIN)
         for place, tick in enumerate(self.ticks.values()):
             ticks.addWidget(tick, place // 2, place % 2)
-        rows = QGridLayout()
-        rows.setHorizontalSpacing(MARGIN)
-        rows.setColumnStretch(1, 1)
-        for row, (words, field) in enumerate((('as', self.format), ('to', self.out))):
-            label = QLabel(words)
-            label.setBuddy(field)
-            rows.addWidget(label, row, 0)
-            rows.addWidget(field, row, 1)
+        rows = labelled({'as': self.format, 'to': self.out})
         rows.addWidget(self.choose_folder, 1, 2)
         below = QHBoxLayout()
         below.addWidget(self.earlier)

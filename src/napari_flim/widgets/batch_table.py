@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from qtpy.QtCore import QAbstractTableModel, QObject, Qt
 
 from napari_flim.session.batch_files import FileRow
 from napari_flim.session.batch_run import BatchRun
 from napari_flim.session.batch_words import SIGNS, state_of
 from napari_flim.widgets.connections import Connections
+from napari_flim.widgets.tables import Index
 
-Index = QModelIndex | QPersistentModelIndex
 FILE, STATE, OBJECTS = range(3)
 TITLES = ('file', 'state', 'objects')
 URGENCY = ('failed', 'running', 'waiting', 'skipped', 'done')

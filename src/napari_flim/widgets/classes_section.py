@@ -63,7 +63,7 @@ class ClassesSection(QWidget):
         heard = Connections(self)
         heard.hear(controller.session.events['classes'], self._on_classes_changed)
         heard.hear(controller.session.events['current'], self._on_brush_changed)
-        heard.hear(controller.items.brush_changed, self._on_brush_changed)
+        heard.hear(controller.items.watch.brush_changed, self._on_brush_changed)
         self._on_classes_changed()
 
     def row(self, label: int) -> ClassRow:

@@ -78,11 +78,11 @@ class CorrectSection(QWidget):
     def _on_chosen_clicked(self) -> None:
         ids = self._controller.choice.ids
         if len(ids) == 1:
-            self._controller.delineator.paint_object(ids[0])
+            self._controller.brush.paint_object(ids[0])
 
     def _on_new_clicked(self) -> None:
         chosen = self._object_classes()[max(self.of_class.currentIndex(), 0)]
-        self._controller.delineator.paint_new(chosen.label)
+        self._controller.brush.paint_new(chosen.label)
 
     def _on_background_clicked(self) -> None:
-        self._controller.delineator.paint_background()
+        self._controller.brush.paint_background()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import CONTROLLERS, Controller
 from napari_flim.widgets.correct_section import CorrectSection
@@ -50,8 +50,6 @@ class DelineatePanel(QWidget):
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        # napari adds an empty stretch below a dock of which no part wants all of the height.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.seeds = SeedsSection(controller)
         self.method = MethodSection(controller)
         self.correct = CorrectSection(controller)

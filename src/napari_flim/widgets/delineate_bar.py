@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_flim.bridge.controller import Controller
 from napari_flim.widgets.connections import Connections
-from napari_flim.widgets.learn_bar import BAR_HEIGHT, PATIENCE_MS, STEPS
 from napari_flim.widgets.parts import MARGIN, StillText
+from napari_flim.widgets.work_parts import Patience, ThinProgress, message_words, stage_words
 
 LINES = 3
 
@@ -26,21 +26,14 @@ class DelineateBar(QWidget):
         super().__init__(parent)
         self._delineator = controller.delineator
         self._seeds = controller.seeds
-        self._working = False
         self.delineate = QPushButton()
         self.delineate.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.delineate.clicked.connect(self._on_delineate_clicked)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        self.progress.setFixedHeight(BAR_HEIGHT)
-        self.progress.setRange(0, STEPS)
-        self.progress.setAccessibleName('progress of delineation')
+        self.progress = ThinProgress('progress of delineation')
         self.state = StillText(LINES)
         self.state.setAccessibleName('state of the objects')
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(PATIENCE_MS)
-        self._patience.timeout.connect(self._on_patience_ended)
+        self._patience = Patience(self)
+        self._patience.timeout.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         for widget in (self.delineate, self.progress, self.state):
@@ -52,22 +45,13 @@ class DelineateBar(QWidget):
         self._on_something_changed()
 
     def _on_something_changed(self) -> None:
-        work = self._delineator.work
-        if work is None:
-            self._patience.stop()
-            self._working = False
-        elif not self._working and not self._patience.isActive():
-            self._patience.start()
-        self._show()
-
-    def _on_patience_ended(self) -> None:
-        self._working = True
+        self._patience.follow(self._delineator.work is not None)
         self._show()
 
     def _show(self) -> None:
         work, problems = self._delineator.work, self._delineator.problems()
-        target = self._delineator.target()
-        if self._working:
+        target, working = self._delineator.target(), self._patience.over
+        if working:
             words = 'Cancel'
         elif target is None:
             words = 'Delineate'
@@ -76,24 +60,24 @@ class DelineateBar(QWidget):
         metrics = self.delineate.fontMetrics()
         room = max(self.delineate.width() - 24, 100)
         self.delineate.setText(metrics.elidedText(words, Qt.TextElideMode.ElideRight, room))
-        self.delineate.setEnabled(self._working or not problems)
+        self.delineate.setEnabled(working or not problems)
         self.delineate.setToolTip(
-            'Stop; the objects stay as they are' if self._working else '\n'.join(problems) or words
+            'Stop; the objects stay as they are' if working else '\n'.join(problems) or words
         )
-        self.progress.setEnabled(self._working)
-        if self._working and work is not None:
-            self.progress.setValue(round(STEPS * work.done / max(1, work.total)))
-            self.state.setText(f'{work.stage[:1].upper()}{work.stage[1:]} ...')
+        self.progress.setEnabled(working)
+        if working and work is not None:
+            self.progress.show_share(work.done / max(1, work.total))
+            self.state.setText(stage_words(work))
             return
-        self.progress.setValue(0)
+        self.progress.show_share(0)
         message = self._delineator.message
-        lines = [('⚠ ' if message.error else '') + message.text] if message.text else []
+        lines = [message_words(message)]
         lines += [f'• {problem}' for problem in problems if problem != message.text]
         lines.append(self._delineator.state())
         self.state.setText('\n'.join(filter(None, lines)))
 
     def _on_delineate_clicked(self) -> None:
-        if self._working:
+        if self._patience.over:
             self._delineator.cancel()
         else:
             self._seeds.make_room()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QSizePolicy, QVBoxLayout, QWidget
 
 
 class Docked(QWidget):
@@ -33,6 +33,8 @@ class Docked(QWidget):
 
     def hold(self, panel: QWidget) -> None:
         """Let one widget fill the dock."""
+        # napari adds an empty stretch below a dock of which no part wants all of the height.
+        panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(panel)

@@ -6,7 +6,7 @@ with a value, and takes values from outside through ``show_value`` without sayin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psygnal import Signal
@@ -17,12 +17,16 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QGridLayout,
+    QLabel,
     QLineEdit,
     QSizePolicy,
     QSpinBox,
     QWidget,
 )
 from superqt.utils import signals_blocked
+
+from napari_flim.widgets.parts import MARGIN
 
 LARGEST_NUMBER = 1e9
 SHORTEST_COMBO = 8
@@ -265,3 +269,16 @@ def form(parent: QWidget) -> QFormLayout:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
     return layout
+
+
+def labelled(fields: Mapping[str, QWidget]) -> QGridLayout:
+    """Fields one below the other, each with its label before it, and room for buttons behind it."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(MARGIN)
+    grid.setColumnStretch(1, 1)
+    for row, (words, field) in enumerate(fields.items()):
+        label = QLabel(words)
+        label.setBuddy(field)
+        grid.addWidget(label, row, 0)
+        grid.addWidget(field, row, 1)
+    return grid

@@ -68,7 +68,7 @@ class InputSection(QWidget):
             controller.session,
             controller.items,
             controller.results,
-            controller.learner,
+            controller.applier,
             WorkerRunner(self),
             controller.preferences,
         )

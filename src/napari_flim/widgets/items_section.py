@@ -69,7 +69,7 @@ class ItemsSection(QWidget):
         layout.addLayout(self._list)
         layout.addWidget(self.add_button)
         heard = Connections(self)
-        for name in ('items', 'classes', 'current'):
+        for name in ('items', 'classes', 'current', 'state'):
             heard.hear(controller.session.events[name], self._on_session_changed)
         heard.hear(controller.items.layers_changed, self._on_session_changed)
         self._on_session_changed()
@@ -152,6 +152,7 @@ class ItemRow(QWidget):
         self.new_markers = QPushButton('New markers')
         self.new_markers.clicked.connect(self._on_new_markers_clicked)
         self._marked = wrapped_label()
+        self.too_large = wrapped_label()
         self.axes = QComboBox()
         self.axes.setSizePolicy(policy)
         self.axes.setToolTip('What the axes of the image mean')
@@ -165,7 +166,7 @@ class ItemRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(top)
-        for widget in (self.markers, self.new_markers, self.axes, self._marked):
+        for widget in (self.markers, self.new_markers, self.axes, self._marked, self.too_large):
             layout.addWidget(widget)
 
     def show_item(self, item: Item) -> None:
@@ -192,6 +193,9 @@ class ItemRow(QWidget):
         self._show_axes(item)
         self._marked.setText(self._counts_in_colour(item))
         self._marked.setToolTip(marked_words(item))
+        words = self._controller.applier.too_large_words(source) if item.opened else ''
+        self.too_large.setText(words)
+        self.too_large.setVisible(bool(words))
         painted = item.markers is not None
         self._marked.setVisible(painted)
         self.markers.setVisible(painted or self.markers.count() > 1)

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -87,8 +86,6 @@ class KernelGrid(QWidget):
         self._gallery = controller.gallery
         self._keys: list[str] = []
         self._truths: list[Labels | None] = [None]
-        # napari adds an empty stretch below a dock of which no part wants all of the height.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._make_controls()
         self._lay_out()
         self._connect()

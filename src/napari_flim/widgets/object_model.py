@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from qtpy.QtCore import QAbstractTableModel, QObject, Qt
 
 from napari_flim.session.object_rows import ObjectRow
 from napari_flim.widgets.parts import swatch
+from napari_flim.widgets.tables import Index
 
-Index = QModelIndex | QPersistentModelIndex
 ID, CLASS, SIZE, SALIENCY, ACCEPTED = range(5)
 VALUE = Qt.ItemDataRole.UserRole
 """Role of what rows are sorted by."""

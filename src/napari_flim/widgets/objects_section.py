@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSortFilterProxyModel
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QSizePolicy,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -23,6 +22,7 @@ from napari_flim.widgets.fields import guard_wheel
 from napari_flim.widgets.object_model import ACCEPTED, ID, VALUE, ObjectModel
 from napari_flim.widgets.parts import MARGIN, narrow_button
 from napari_flim.widgets.saving import ask_where_to_save
+from napari_flim.widgets.tables import sorted_table
 from napari_flim.widgets.undo_buttons import UndoButtons
 
 TABLES = 'Table (*.csv)'
@@ -60,17 +60,8 @@ class ObjectsSection(QWidget):
         self.sorted = QSortFilterProxyModel(self)
         self.sorted.setSourceModel(self.model)
         self.sorted.setSortRole(VALUE)
-        self.view = QTableView()
-        self.view.setModel(self.sorted)
-        self.view.setAccessibleName('objects')
-        self.view.setSortingEnabled(True)
-        self.view.sortByColumn(ID, Qt.SortOrder.AscendingOrder)
-        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.view = sorted_table(self.sorted, 'objects', by=ID, least_height=LEAST_HEIGHT)
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.view.setMinimumHeight(LEAST_HEIGHT)
-        self.view.setTabKeyNavigation(False)
-        self.view.verticalHeader().hide()
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         for column in (ID, ACCEPTED):

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, Q
 from superqt.utils import signals_blocked
 
 from napari_flim.bridge.controller import Controller
+from napari_flim.delineation.changes import for_probabilities
 from napari_flim.engine.decoder_settings import DECODERS, DecoderSettings
 from napari_flim.errors import FlimError
 from napari_flim.session.session import Message
@@ -26,6 +27,7 @@ TITLES = {
     'tristate': 'tri-state',
     'original': 'original',
     'attention': 'attention',
+    'linear': 'linear, learned from markers',
     'manual': 'weights by hand',
 }
 BY_HAND = 'Weights of single kernels are set in the Kernels dock'
@@ -79,7 +81,7 @@ class SaliencySection(QWidget):
         heard = Connections(self)
         heard.hear(controller.session.events['state'], self._on_state_changed)
         heard.hear(controller.session.events['current'], self._on_results_changed)
-        heard.hear(controller.learner.applied, self._on_results_changed)
+        heard.hear(controller.applier.applied, self._on_results_changed)
         self._on_state_changed()
         self._on_results_changed()
 
@@ -150,5 +152,9 @@ class SaliencySection(QWidget):
             self._on_state_changed()
             return
         if decoder != session.settings.decoder:
-            settings = replace(session.settings, decoder=decoder)
+            probable = decoder.name == 'linear'
+            delineation = session.settings.delineation
+            if probable != (session.settings.decoder.name == 'linear'):
+                delineation = for_probabilities(delineation, probable)
+            settings = replace(session.settings, decoder=decoder, delineation=delineation)
             session.change(words, replace(session.state, settings=settings), repeats=True)

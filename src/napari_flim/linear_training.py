@@ -1,0 +1,186 @@
+"""Learning the linear decoder of a model: values at the markers, and how much weights may grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_flim.engine.decoder_fitting import fit, linear_decoder
+from napari_flim.engine.image import Image
+from napari_flim.engine.linear_decoder import SCALES
+from napari_flim.engine.markers import MarkerSet
+from napari_flim.engine.preprocessing import InputTransform
+from napari_flim.evaluation.held_out import MOST_PARTS, parts
+from napari_flim.inference.marker_values import block_values, input_values
+from napari_flim.model import FlimModel
+
+MOST_VOXELS = 6000
+"""Voxels that are looked at; of larger markers a share by the root of their size."""
+STRENGTHS = (0.01, 0.1, 1.0)
+"""Inverse strengths of the penalty that are tried, for one weight per voxel in the mean."""
+SURE = 1e-3
+"""Probabilities below it count as this much: one voxel cannot outweigh all others."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedVoxels:
+    """Marked voxels of several images that are looked at.
+
+    Attributes
+    ----------
+    voxels : (M, ndim) int64 array
+    classes : (M,) int64 array
+        1 background, 2.. objects.
+    markers : (M,) int64 array
+        Number of the marker, over all images.
+    images : (M,) int64 array
+        Number of the image.
+    weights : (M,) float64 array
+        How much a voxel counts: classes alike in sum, and within a class every marker by the root
+        of its size; 1 in the mean.
+    """
+
+    voxels: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    markers: NDArray[np.int64]
+    images: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def of_image(self, index: int) -> NDArray[np.int64]:
+        """Voxels of an image: (m, ndim)."""
+        own: NDArray[np.int64] = self.voxels[self.images == index]
+        return own
+
+    def parts(self, most: int = MOST_PARTS) -> NDArray[np.int64]:
+        """In which part every voxel is left out, see `napari_flim.evaluation.held_out.parts`."""
+        _, first, inverse = np.unique(self.markers, return_index=True, return_inverse=True)
+        of_markers = parts(self.images[first], self.classes[first], most).of_markers
+        return np.asarray(of_markers[inverse], dtype=np.int64)
+
+
+def with_linear(
+    model: FlimModel,
+    images: Sequence[Image],
+    markers: Sequence[MarkerSet],
+    strength: float | None = None,
+) -> FlimModel:
+    """The model with a linear decoder learned from markers, over the input and its blocks.
+
+    Parameters
+    ----------
+    model : FlimModel
+        Blocks up to the decoded one are read.
+    images : sequence of Image
+        Only surroundings of markers are read.
+    markers : sequence of MarkerSet
+        One for each image.
+    strength : float, optional
+        Inverse strength of the penalty; by default the best of `STRENGTHS` for markers left out.
+
+    Raises
+    ------
+    LearningError
+        When only one class is marked.
+    """
+    blocks = tuple(range(1, model.decoded_block + 1))
+    marked = marked_voxels(markers, model.seed)
+    read = input_values_at(model.transform, images, marked)
+    values = np.concatenate([read, block_values_at(model, images, marked)], axis=1)
+    chosen = best_strength(marked, values) if strength is None else strength
+    counts = [len(block.bank) for block in model.blocks[: len(blocks)]]
+    fitted = fit(values, marked.classes, marked.weights, chosen)
+    linear = linear_decoder(fitted, blocks, counts, SCALES)
+    return replace(model, linear=linear, decoder=replace(model.decoder, name='linear'))
+
+
+def marked_voxels(markers: Sequence[MarkerSet], seed: int) -> MarkedVoxels:
+    """All marked voxels, or some of them if there are more than `MOST_VOXELS`.
+
+    Parameters
+    ----------
+    markers : sequence of MarkerSet
+        One for each image.
+    seed : int
+        Of the choice.
+    """
+    offsets = np.cumsum([0, *(marked.count for marked in markers)])
+    numbers = np.concatenate([m.markers + o for m, o in zip(markers, offsets, strict=False)])
+    classes = np.concatenate([marked.classes for marked in markers])
+    places = np.concatenate([marked.coordinates for marked in markers])
+    sources = np.repeat(np.arange(len(markers)), [len(marked) for marked in markers])
+    names, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    roots = np.sqrt(counts)
+    limits = counts
+    if len(numbers) > MOST_VOXELS:
+        limits = np.ceil(MOST_VOXELS * roots / roots.sum()).astype(np.int64)
+    groups = np.split(np.argsort(inverse, kind='stable'), np.cumsum(counts)[:-1])
+    kept = [
+        own
+        if len(own) <= limit
+        else np.random.default_rng((seed, int(name))).choice(own, int(limit), replace=False)
+        for own, limit, name in zip(groups, limits, names, strict=True)
+    ]
+    chosen = np.sort(np.concatenate(kept))
+    shares = roots / np.array([len(own) for own in kept])
+    weights = shares[inverse[chosen]]
+    for number in np.unique(classes):
+        own = classes[chosen] == number
+        weights[own] /= weights[own].sum()
+    weights *= len(chosen) / weights.sum()
+    return MarkedVoxels(places[chosen], classes[chosen], numbers[chosen], sources[chosen], weights)
+
+
+def input_values_at(
+    transform: InputTransform, images: Sequence[Image], marked: MarkedVoxels
+) -> NDArray[np.float32]:
+    """Multi-scale features of the input at marked voxels: (M, C)."""
+    found = [
+        input_values(transform, images[index], marked.of_image(index), SCALES)
+        for index in np.unique(marked.images)
+    ]
+    return np.concatenate(found)
+
+
+def block_values_at(
+    model: FlimModel, images: Sequence[Image], marked: MarkedVoxels
+) -> NDArray[np.float32]:
+    """Channels of the blocks up to the decoded one at marked voxels: (M, C)."""
+    encoding = model.with_decoder('mean')
+    found = [
+        block_values(encoding.applying(images[index]), marked.of_image(index))
+        for index in np.unique(marked.images)
+    ]
+    return np.concatenate(found)
+
+
+def held_out(
+    marked: MarkedVoxels, values: NDArray[np.float32], strength: float
+) -> NDArray[np.float64]:
+    """Probability of the right class at every voxel, learned without its marker: (M,).
+
+    Not a number for a marker that is the only one of its class.
+    """
+    result, left_out = np.full(len(values), np.nan), marked.parts()
+    for part in range(left_out.max() + 1):
+        inside = left_out == part
+        fitted = fit(values[~inside], marked.classes[~inside], marked.weights[~inside], strength)
+        probabilities = fitted.probabilities(values[inside])
+        columns = np.searchsorted(fitted.classes, marked.classes[inside])
+        result[inside] = probabilities[np.arange(len(columns)), columns]
+    return result
+
+
+def best_strength(marked: MarkedVoxels, values: NDArray[np.float32]) -> float:
+    """The one of `STRENGTHS` whose held-out probabilities are likeliest; else the middle one."""
+    likely = []
+    for strength in STRENGTHS:
+        right = held_out(marked, values, strength)
+        known = np.isfinite(right)
+        if not known.any():
+            return STRENGTHS[len(STRENGTHS) // 2]
+        right = np.log(np.maximum(right[known], SURE))
+        likely.append(float(np.average(right, weights=marked.weights[known])))
+    return STRENGTHS[int(np.argmax(likely))]
