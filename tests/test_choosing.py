@@ -31,7 +31,8 @@ def chosen(scene, markers, which, **options):
 
 def tried(surprise: float, of_markers: list[float], name: str) -> Tried:
     candidate = Candidate(name, preset('small'), False, 'linear')
-    return Tried(candidate, 0.9, 0.1, surprise, np.array(of_markers), np.eye(2), 1.0)
+    classes = np.array([1, 1, 2, 2])
+    return Tried(candidate, 0.9, 0.1, surprise, np.array(of_markers), classes, np.eye(2), 1.0)
 
 
 def test_every_decoder_of_an_encoder_is_tried_on_markers_left_out(scene) -> None:
@@ -88,7 +89,7 @@ def test_a_steadier_candidate_wins_within_the_error() -> None:
     noisy = tried(0.10, [0.02, 0.25, 0.01, 0.12], 'noisy')
     winner, reason = pick([steady, noisy])
     assert winner is steady
-    assert 'noisy, linear was as good' in reason
+    assert 'noisy, linear is as good' in reason
 
 
 def test_a_candidate_that_is_better_on_every_marker_wins() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_flim.choosing import AUTO, SECONDS, Candidate, candidates, learn_chosen
+from napari_flim.delineation.changes import for_probabilities
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
     DelineationSettings,
@@ -74,7 +75,7 @@ def learn(
         How the model finds objects. By default the usual way, with a range of sizes around the
         objects that were marked, see `napari_flim.training.learn_sizes`.
     seed : int
-        Two runs with the same seed give the same bits.
+        Two runs with the same seed give the same bits; with ``auto``, if both try as much.
     options : LearningOptions, optional
         How kernels are estimated; its seed takes the place of ``seed``.
     start : sequence of LearnedBlock
@@ -148,7 +149,8 @@ def learn(
         )
     model = finish(job, report)
     if delineation is not None:
-        return replace(model, delineation=delineation)
+        probable = model.decoder.name == 'linear'
+        return replace(model, delineation=for_probabilities(delineation, probable))
     return finish(learn_sizes(model, read, marked), report)
 
 
@@ -172,7 +174,7 @@ def open_candidates(
     decoder: str,
 ) -> tuple[Candidate, ...]:
     """What is tried when an architecture or a decoder is ``auto``."""
-    multiscale = input in ('auto', 'lab', 'scaled', 'scaled:fixed')
+    multiscale = input in ('auto', 'lab')
     if architecture == AUTO:
         return candidates(decoder=decoder, multiscale=multiscale)
     resolved = resolve_architecture(architecture)

@@ -32,6 +32,7 @@ from napari_flim.linear_training import (
     block_values_at,
     input_values_at,
     marked_voxels,
+    numbered,
 )
 from napari_flim.model import FlimModel
 from napari_flim.progress import Job, Progress, finish, share_of
@@ -148,6 +149,8 @@ class Tried:
         candidates apart where all of them get almost every voxel right.
     of_markers : (m,) float64 array
         Surprise of every marker; not a number where it could not be left out.
+    classes : (m,) int64 array
+        Class of every marker.
     confusion : (classes, classes) float64 array
         Share of the voxels of every class (rows) that get every class (columns).
     seconds : float
@@ -158,6 +161,7 @@ class Tried:
     error: float | None
     surprise: float
     of_markers: NDArray[np.float64]
+    classes: NDArray[np.int64]
     confusion: NDArray[np.float64]
     seconds: float
 
@@ -214,6 +218,7 @@ def choose(
     *,
     candidates: Sequence[Candidate],
     transform: InputTransform = InputTransform(),
+    fixed_ranges: bool = False,
     options: LearningOptions = LearningOptions(),
     seconds: float = SECONDS,
 ) -> Job[Choice]:
@@ -228,6 +233,8 @@ def choose(
         Steadiest first; the first wins where a class has a single marker.
     transform : InputTransform
         What candidates without multi-scale input read.
+    fixed_ranges : bool
+        Fix intensity ranges to those of the training images.
     options : LearningOptions
     seconds : float
         The first candidate is always tried to the end; another one only before this time is over.
@@ -246,7 +253,7 @@ def choose(
         When only one class is marked, or no candidate can be learned.
     """
     begun = time.perf_counter()
-    trial = _Trial.of(images, markers, transform, options)
+    trial = _Trial.of(images, markers, transform, fixed_ranges, options)
     if trial.never_left_out:
         reason = (
             f'There is a single marker of class {trial.never_left_out[0]}, which cannot be left '
@@ -267,8 +274,13 @@ def choose(
         except FlimError as error:
             problem = error
         done += len(of_encoder)
-    if not tried:
+    if problem is not None and not tried:
         raise LearningError(f'No configuration could be learned: {problem}') from problem
+    if not tried:
+        raise LearningError(
+            'The images are too large for decoders that must see them whole; '
+            'use the decoder linear, or auto.'
+        )
     winner, reason = pick(tried)
     return Choice(tuple(tried), winner.candidate, reason, trial.classes, trial.left_out_words)
 
@@ -297,6 +309,7 @@ def learn_chosen(
         markers,
         candidates=candidates,
         transform=transform,
+        fixed_ranges=fixed_ranges,
         options=options,
         seconds=seconds,
     )
@@ -321,25 +334,32 @@ def pick(tried: Sequence[Tried]) -> tuple[Tried, str]:
     Two candidates are compared marker by marker; the error is that of their mean difference.
     """
     best = min(tried, key=lambda one: one.surprise)
-    for one in tried:
-        if one is best:
-            break
-        difference = one.of_markers - best.of_markers
-        known = difference[np.isfinite(difference)]
-        error = known.std(ddof=1) / math.sqrt(len(known)) if len(known) > 1 else math.inf
-        if one.surprise - best.surprise <= error:
+    if len(tried) == 1:
+        return best, 'No other configuration was tried, or could be learned, in the time.'
+    for one in tried[: tried.index(best)]:
+        difference, error = _difference(one, best)
+        if difference <= error:
             return one, (
-                f'{best.candidate.words()} was as good on markers left out '
-                f'({best.surprise:.3f} against {one.surprise:.3f}, a difference within its error '
-                f'of {error:.3f}), so the steadier one was taken.'
+                f'{best.candidate.words()} is as good on markers left out: the difference, '
+                f'{difference:.3f} in squared error for each marker, is within its error of '
+                f'{error:.3f}, so the steadier one was taken.'
             )
     others = [one.surprise for one in tried if one is not best]
-    if not others:
-        return best, 'Nothing else was tried in the time.'
     return best, (
-        f'Its error on markers left out is the lowest: {best.surprise:.3f}; the next is '
+        f'Its squared error on markers left out is the lowest: {best.surprise:.3f}; the next is '
         f'{min(others):.3f}.'
     )
+
+
+def _difference(one: Tried, best: Tried) -> tuple[float, float]:
+    """Mean difference over markers, classes counting alike, and its standard error."""
+    means, variances = [], []
+    for number in np.unique(best.classes):
+        own = (best.of_markers - one.of_markers)[best.classes == number]
+        known = -own[np.isfinite(own)]
+        means.append(known.mean())
+        variances.append(known.var(ddof=1) / len(known) if len(known) > 1 else math.inf)
+    return float(np.mean(means)), math.sqrt(sum(variances)) / len(means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,6 +369,7 @@ class _Trial:
     images: Sequence[Image]
     markers: Sequence[MarkerSet]
     transform: InputTransform
+    fixed_ranges: bool
     options: LearningOptions
     marked: MarkedVoxels
     left_out: NDArray[np.int64]
@@ -360,12 +381,13 @@ class _Trial:
         images: Sequence[Image],
         markers: Sequence[MarkerSet],
         transform: InputTransform,
+        fixed_ranges: bool,
         options: LearningOptions,
     ) -> _Trial:
         marked = marked_voxels(markers, options.seed)
         left_out = marked.parts(PARTS)
-        read = input_values_at(transform.resolved(images), images, marked)
-        return cls(images, markers, transform, options, marked, left_out, read)
+        read = input_values_at(transform.resolved(images, fixed=fixed_ranges), images, marked)
+        return cls(images, markers, transform, fixed_ranges, options, marked, left_out, read)
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -419,12 +441,10 @@ class _Trial:
 
     def _learned_without(self, part: int, candidate: Candidate) -> FlimModel:
         """The encoder, learned from the markers of the other parts."""
-        offsets = np.cumsum([0, *(marked.count for marked in self.markers)])
         gone = np.unique(self.marked.markers[self.left_out == part])
-        rest = [
-            marked.select(~np.isin(marked.markers + offset, gone))
-            for marked, offset in zip(self.markers, offsets, strict=False)
-        ]
+        kept = ~np.isin(numbered(self.markers)[0], gone)
+        of_images = np.split(kept, np.cumsum([len(marked) for marked in self.markers])[:-1])
+        rest = [marked.select(own) for marked, own in zip(self.markers, of_images, strict=True)]
         shown = [index for index, marked in enumerate(rest) if len(marked)]
         return finish(
             learn_model(
@@ -432,6 +452,7 @@ class _Trial:
                 [rest[index] for index in shown],
                 candidate.architecture,
                 transform=candidate.transform(self.transform),
+                fixed_ranges=self.fixed_ranges,
                 options=self.options,
             )
         )
@@ -468,6 +489,7 @@ class _Trial:
             agreed.error,
             float(np.average(missed[known], weights=marked.weights[known])),
             np.bincount(inverse, weights=missed) / sizes,
+            marked.classes[first],
             confusion,
             seconds,
         )

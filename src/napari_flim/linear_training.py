@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.engine.decoder_fitting import fit, linear_decoder
+from napari_flim.engine.decoder_fitting import balanced, fit, linear_decoder
 from napari_flim.engine.image import Image
 from napari_flim.engine.linear_decoder import SCALES
 from napari_flim.engine.markers import MarkerSet
@@ -62,12 +62,11 @@ class MarkedVoxels:
 
 
 def with_linear(
-    model: FlimModel,
-    images: Sequence[Image],
-    markers: Sequence[MarkerSet],
-    strength: float | None = None,
+    model: FlimModel, images: Sequence[Image], markers: Sequence[MarkerSet]
 ) -> FlimModel:
     """The model with a linear decoder learned from markers, over the input and its blocks.
+
+    The penalty is the best of `STRENGTHS` for markers left out.
 
     Parameters
     ----------
@@ -77,8 +76,6 @@ def with_linear(
         Only surroundings of markers are read.
     markers : sequence of MarkerSet
         One for each image.
-    strength : float, optional
-        Inverse strength of the penalty; by default the best of `STRENGTHS` for markers left out.
 
     Raises
     ------
@@ -89,9 +86,8 @@ def with_linear(
     marked = marked_voxels(markers, model.seed)
     read = input_values_at(model.transform, images, marked)
     values = np.concatenate([read, block_values_at(model, images, marked)], axis=1)
-    chosen = best_strength(marked, values) if strength is None else strength
     counts = [len(block.bank) for block in model.blocks[: len(blocks)]]
-    fitted = fit(values, marked.classes, marked.weights, chosen)
+    fitted = fit(values, marked.classes, marked.weights, best_strength(marked, values))
     linear = linear_decoder(fitted, blocks, counts, SCALES)
     return replace(model, linear=linear, decoder=replace(model.decoder, name='linear'))
 
@@ -106,9 +102,7 @@ def marked_voxels(markers: Sequence[MarkerSet], seed: int) -> MarkedVoxels:
     seed : int
         Of the choice.
     """
-    offsets = np.cumsum([0, *(marked.count for marked in markers)])
-    numbers = np.concatenate([m.markers + o for m, o in zip(markers, offsets, strict=False)])
-    classes = np.concatenate([marked.classes for marked in markers])
+    numbers, classes = numbered(markers)
     places = np.concatenate([marked.coordinates for marked in markers])
     sources = np.repeat(np.arange(len(markers)), [len(marked) for marked in markers])
     names, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
@@ -125,12 +119,23 @@ def marked_voxels(markers: Sequence[MarkerSet], seed: int) -> MarkedVoxels:
     ]
     chosen = np.sort(np.concatenate(kept))
     shares = roots / np.array([len(own) for own in kept])
-    weights = shares[inverse[chosen]]
-    for number in np.unique(classes):
-        own = classes[chosen] == number
-        weights[own] /= weights[own].sum()
-    weights *= len(chosen) / weights.sum()
+    weights = balanced(classes[chosen], shares[inverse[chosen]])
     return MarkedVoxels(places[chosen], classes[chosen], numbers[chosen], sources[chosen], weights)
+
+
+def numbered(markers: Sequence[MarkerSet]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number of the marker, over all images, and class of every marked voxel: two (M,) arrays.
+
+    A marker with voxels of two classes, as LibIFT has them, counts as two.
+    """
+    classes = np.concatenate([marked.classes for marked in markers])
+    names = [(i, m, c) for i, one in enumerate(markers) for m, c in _pairs(one)]
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([known[name] for name in names], dtype=np.int64), classes
+
+
+def _pairs(marked: MarkerSet) -> Iterator[tuple[int, int]]:
+    return zip(marked.markers.tolist(), marked.classes.tolist(), strict=True)
 
 
 def input_values_at(
@@ -159,9 +164,10 @@ def block_values_at(
 def held_out(
     marked: MarkedVoxels, values: NDArray[np.float32], strength: float
 ) -> NDArray[np.float64]:
-    """Probability of the right class at every voxel, learned without its marker: (M,).
+    """Probability of the right class at every voxel, fitted without its marker: (M,).
 
-    Not a number for a marker that is the only one of its class.
+    The kernels are those of all markers; only the decoder is fitted anew. Not a number for a
+    marker that is the only one of its class.
     """
     result, left_out = np.full(len(values), np.nan), marked.parts()
     for part in range(left_out.max() + 1):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_flim.delineation.changes import with_changes
+from napari_flim.delineation.changes import for_probabilities, with_changes
 from napari_flim.delineation.delineate import Objects, delineate
 from napari_flim.delineation.delineation_settings import (
     DEFAULT_DELINEATION,
@@ -111,13 +111,17 @@ class FlimModel:
 
     @property
     def object_classes(self) -> list[int]:
-        """Object classes the kernels know; class 2 when none of them has a class."""
+        """Object classes the linear decoder or the kernels know; class 2 if none has a class."""
+        if self.decoder.name == 'linear' and self.linear is not None:
+            return [number for number in self.linear.classes if number >= FIRST_OBJECT]
         known = {int(c) for block in self.blocks for c in block.bank.classes}
         return sorted(c for c in known if c >= FIRST_OBJECT) or [FIRST_OBJECT]
 
     @property
     def decoded_block(self) -> int:
         """Number of the block that is decoded."""
+        if self.decoder.name == 'linear' and self.linear is not None:
+            return self.architecture.check_block(self.linear.blocks[-1])
         return self.architecture.check_block(self.decoder.block or len(self.blocks))
 
     @property
@@ -219,6 +223,7 @@ class FlimModel:
             len(self.object_classes),
             self.delineation,
             memory,
+            linear=self.decoder.name == 'linear',
         )
 
     def applying(self, image: Image) -> Applying:
@@ -470,6 +475,9 @@ class FlimModel:
         """
         changed = settings if name is None else {'name': name, **settings}
         model = replace(self, decoder=replace(self.decoder, **changed))
+        if (model.decoder.name == 'linear') != (self.decoder.name == 'linear'):
+            probable = model.decoder.name == 'linear'
+            model = replace(model, delineation=for_probabilities(self.delineation, probable))
         if model.decoded_block != self.decoded_block and 'overrides' not in changed:
             model = replace(model, decoder=replace(model.decoder, overrides=()))
         return model

@@ -7,9 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_flim.errors import LearningError
+from napari_flim.linear_training import with_linear
+from napari_flim.progress import finish
 from napari_flim.session.expert import drop_unticked, invert_kernels, switch_kernels, weigh_kernels
+from napari_flim.session.jobs import learn
 from napari_flim.session.kernel_edits import KernelEdits, edited_model
 from napari_flim.session.learned import BankChange
+from napari_flim.session.planning import plan_all
 
 
 def saliency(session) -> np.ndarray:
@@ -121,3 +126,43 @@ def test_a_weight_set_by_hand_changes_what_is_seen_until_it_is_left_to_the_decod
     weigh_kernels(session, [(3, 1)], None)
     assert session.edits == KernelEdits()
     np.testing.assert_array_equal(saliency(session), before)
+
+
+@pytest.fixture
+def linear(session):
+    """The session with a linear decoder, learned from what is painted."""
+    state = session.state
+    pairs = [image.read() for image in session.training_images()]
+    model = with_linear(state.learned.model, *map(list, zip(*pairs, strict=True)))
+    settings = replace(state.settings, decoder=model.decoder)
+    session.state = replace(state, learned=replace(state.learned, model=model), settings=settings)
+    return session
+
+
+def test_dropping_kernels_keeps_what_a_linear_decoder_shows(linear) -> None:
+    switch_kernels(linear, [(3, 1)], False)
+    seen = saliency(linear)
+    drop_unticked(linear)
+    np.testing.assert_allclose(saliency(linear), seen, atol=1e-6)
+
+
+def test_an_inverted_kernel_says_nothing_to_a_linear_decoder_until_it_is_learned(linear) -> None:
+    edits = KernelEdits(off=frozenset({(3, 1)}))
+    state = linear.state
+    neutral = edited_model(state.learned.model, edits, state.settings.decoder)
+    invert_kernels(linear, 3, [1])
+    image = linear.items[0].source.frame()
+    np.testing.assert_allclose(saliency(linear), neutral.class_saliency(image), atol=1e-6)
+
+
+def test_a_linear_decoder_is_learned_again_when_every_block_keeps_edits(linear) -> None:
+    switch_kernels(linear, [(3, 1)], False)
+    with pytest.raises(LearningError, match='nothing to learn'):
+        plan_all(linear)
+    learned = replace(linear.learned, model=replace(linear.learned.model, linear=None))
+    linear.state = replace(linear.state, learned=learned)
+    request = plan_all(linear)
+    assert len(request.start) == 3
+    model = finish(learn(request)).model
+    assert model.linear is not None
+    assert model.linear.counts[-1] == len(request.start[-1].bank)

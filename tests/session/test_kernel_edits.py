@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_flim.engine.decoder_settings import DecoderSettings
+from napari_flim.engine.image import read_array
 from napari_flim.engine.kernels import drop_kernels
+from napari_flim.engine.markers import MarkerSet
 from napari_flim.errors import KernelError
+from napari_flim.linear_training import with_linear
 from napari_flim.session.kernel_edits import (
     KernelEdits,
     edited_model,
@@ -123,3 +126,13 @@ def test_what_is_seen_has_the_saliency_of_what_is_saved(learned, scene, decoder,
     # A convolution with one kernel less may add in another order.
     np.testing.assert_allclose(seen.saliency(scene.image), saved.saliency(scene.image), atol=1e-6)
     assert seen.blocks[block - 1] is model.blocks[block - 1]
+
+
+@pytest.mark.parametrize('block', [1, 2])
+def test_a_linear_decoder_does_without_kernels_that_are_off(learned, scene, block: int) -> None:
+    markers = MarkerSet.from_labels(scene.markers)
+    model = with_linear(learned.model, [read_array(scene.image)], [markers])
+    edits = KernelEdits(off=frozenset({(block, 1)})).weighted([(2, 0)], -1.0)
+    seen, saved = (made(model, edits, model.decoder) for made in (seen_model, edited_model))
+    np.testing.assert_allclose(seen.saliency(scene.image), saved.saliency(scene.image), atol=1e-6)
+    assert abs(seen.saliency(scene.image) - model.saliency(scene.image)).max() > 1e-4

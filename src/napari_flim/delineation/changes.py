@@ -64,7 +64,8 @@ def for_probabilities(settings: DelineationSettings, probable: bool) -> Delineat
     >>> for_probabilities(with_changes(DelineationSettings(), threshold=0.8), True).seeds.threshold
     0.8
     """
-    if probable and settings.seeds.threshold is None:
+    seeds = settings.seeds
+    if probable and (seeds.threshold, seeds.rule, seeds.scale) == (None, 'otsu', 1):
         return with_changes(settings, threshold=LIKELY)
     if not probable and settings.seeds.threshold == LIKELY:
         return with_changes(settings, threshold=None)

@@ -36,6 +36,22 @@ class Linear:
         return result
 
 
+def balanced(classes: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (M,) of which every class has the same sum, and 1 in the mean.
+
+    Examples
+    --------
+    >>> balanced(np.array([1, 1, 2]), np.array([1.0, 3.0, 7.0]))
+    array([0.375, 1.125, 1.5  ])
+    """
+    result = weights.astype(np.float64)
+    for one in np.unique(classes):
+        own = classes == one
+        result[own] /= result[own].sum()
+    result *= len(result) / result.sum()
+    return result
+
+
 def fit(
     values: NDArray[np.floating],
     classes: NDArray[np.int64],
@@ -51,7 +67,7 @@ def fit(
     classes : (M,) int64 array
         1 background, 2.. objects; two different ones or more.
     weights : (M,) float64 array
-        How much every voxel counts; 1 in the mean.
+        How much every voxel counts within its class; classes are made to count alike.
     strength : float
         Inverse strength of the penalty, of a sum over voxels.
 
@@ -68,6 +84,7 @@ def fit(
             f'A linear decoder compares classes, but only class {known[0]} is marked; '
             'paint another one.'
         )
+    weights = balanced(classes, weights)
     exact = values.astype(np.float64)
     means = np.average(exact, axis=0, weights=weights)
     spread = np.sqrt(np.average((exact - means) ** 2, axis=0, weights=weights))

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_flim.engine.feature_sizes import multiscale_channels, multiscale_halo
 from napari_flim.engine.markers import BACKGROUND
@@ -64,8 +66,10 @@ class LinearDecoder:
     def __post_init__(self) -> None:
         lengths = {len(self.classes), len(self.weights), len(self.bias)}
         channels = {len(self.means), len(self.deviations), *(len(row) for row in self.weights)}
+        numbers = np.array([*np.ravel(self.weights), *self.bias, *self.means], dtype=np.float64)
         fits = len(lengths) == len(channels) == 1 and len(self.blocks) == len(self.counts)
-        if not fits or len(self.classes) < 2 or self.inputs < 0:
+        sound = np.isfinite(numbers).all() and all(0 < one < np.inf for one in self.deviations)
+        if not (fits and sound and len(self.classes) >= 2 and self.inputs >= 0):
             raise DecoderError(
                 f'A linear decoder of {len(self.classes)} classes and {len(self.blocks)} blocks '
                 f'has {len(self.weights)} rows of weights, {len(self.bias)} biases and '
@@ -88,6 +92,16 @@ class LinearDecoder:
         place = self.blocks.index(block)
         first = self.inputs + sum(self.counts[:place])
         return range(first, first + self.counts[place])
+
+    def contributions(self, block: int) -> NDArray[np.float64]:
+        """How much a deviation of every channel of a block speaks for objects: (K,) float64.
+
+        The difference of the logarithmic odds, of the object it speaks for most, to the background.
+        """
+        own = list(self.columns(block))
+        rows = np.array(self.weights)[:, own] * np.array(self.deviations)[own]
+        strongest: NDArray[np.float64] = (rows[1:] - rows[0]).max(axis=0)
+        return strongest
 
     def without(self, block: int, kernels: Iterable[int]) -> LinearDecoder:
         """This decoder for blocks without some kernels: their channels stay at their means.
@@ -115,6 +129,10 @@ class LinearDecoder:
             means=tuple(self.means[place] for place in kept),
             deviations=tuple(self.deviations[place] for place in kept),
         )
+
+    def muted(self, block: int, kernels: Iterable[int]) -> LinearDecoder:
+        """This decoder without weights for some kernels of a block, which keep their channels."""
+        return self.with_weights(block, [(kernel, 0.0) for kernel in kernels])
 
     def with_weights(self, block: int, by_hand: Sequence[tuple[int, float]]) -> LinearDecoder:
         """This decoder with weights for single kernels that an expert set.
@@ -199,9 +217,12 @@ class LinearDecoder:
                 f'input and blocks, but there are {given}; learn the model again.'
             )
         first = 0
-        if self.scales:
-            for channel in base:
-                features = multiscale_features(channel[None], self.scales, spacing)
+        for channel in base if self.scales else ():
+            odds += torch.tensordot(weights[:, first : first + 1], channel[None], dims=1)
+            first += 1
+            # Scale by scale: all features together would be the largest array of all.
+            for scale in self.scales:
+                features = multiscale_features(channel[None], (scale,), spacing)[1:]
                 rows = weights[:, first : first + len(features)]
                 odds += torch.tensordot(rows, features, dims=1)
                 first += len(features)

@@ -49,6 +49,8 @@ def plan_tiles(
     features: int,
     halo: Sequence[int],
     working: int,
+    *,
+    linear: bool = False,
 ) -> list[Tile]:
     """The largest tiles that stay within the budget: one for the whole image, if that fits.
 
@@ -64,6 +66,8 @@ def plan_tiles(
         Voxels to read around every core.
     working : int
         Bytes, see `working_memory`.
+    linear : bool
+        Whether a linear decoder follows.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def plan_tiles(
 
     def needed(side: int) -> int:
         read = [min(n, side + 2 * (h + s)) for n, h, s in zip(shape, halo, alignment, strict=True)]
-        return applying_bytes(architecture, read, features)
+        return applying_bytes(architecture, read, features, linear=linear)
 
     low, high = 1, ceil(max(shape) / step)
     if needed(step) > SAFETY * working:

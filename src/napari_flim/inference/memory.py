@@ -9,6 +9,8 @@ from math import prod
 from napari_flim.engine.architecture import Architecture
 
 BYTES = 4
+LINEAR_MAPS = {2: 20, 3: 34}
+"""Maps of image size that a linear decoder holds at its peak, by rank."""
 MAPS = 6
 """Maps of image size that decoding holds at its peak."""
 
@@ -42,7 +44,9 @@ def peak_bytes(architecture: Architecture, shape: Sequence[int], features: int) 
     return BYTES * peak
 
 
-def applying_bytes(architecture: Architecture, shape: Sequence[int], features: int) -> int:
+def applying_bytes(
+    architecture: Architecture, shape: Sequence[int], features: int, *, linear: bool = False
+) -> int:
     """Bytes that saliency of an image, or of a tile, takes at its peak.
 
     Parameters
@@ -53,12 +57,15 @@ def applying_bytes(architecture: Architecture, shape: Sequence[int], features: i
         Spatial shape.
     features : int
         Channels that block 1 reads.
+    linear : bool
+        Whether a linear decoder reads all blocks and the input, in place of an adaptive one.
 
     Returns
     -------
     int
         float32 features, one block at a time and what it needs beside, then the decoder: scaled
-        channels, sums in double precision, and maps at image size.
+        channels, sums in double precision, and maps at image size. A linear one keeps the channels
+        of all blocks, and makes features of the input, one scale at a time.
 
     Examples
     --------
@@ -69,6 +76,10 @@ def applying_bytes(architecture: Architecture, shape: Sequence[int], features: i
     voxels = prod(shape)
     held = 2 * features * voxels
     steps = _steps(architecture, shape, features)
+    if linear:
+        kept = sum(step.result for step in steps)
+        working = max(step.read + step.working for step in steps)
+        return BYTES * (held + kept + max(working, LINEAR_MAPS[len(shape)] * voxels))
     peak = max(held + step.read + step.working for step in steps)
     decoding = held + 2 * steps[-1].result + MAPS * voxels
     return BYTES * max(peak, decoding)

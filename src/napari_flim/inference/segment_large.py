@@ -56,6 +56,8 @@ def fits_in_one_piece(
     maps: int,
     settings: DelineationSettings,
     memory: int | None = None,
+    *,
+    linear: bool = False,
 ) -> bool:
     """Whether an image can be segmented without tiles; no voxel of it is looked at.
 
@@ -70,6 +72,8 @@ def fits_in_one_piece(
     settings : DelineationSettings
     memory : int, optional
         Budget in bytes for the whole process; by default a quarter of the free memory is used.
+    linear : bool
+        Whether a linear decoder decodes.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def fits_in_one_piece(
     features = transform.features(image.channels, image.ndim)
     compared = features + architecture.blocks[0].channels * settings.compares_learned
     needed = max(
-        applying_bytes(architecture, image.shape, features),
+        applying_bytes(architecture, image.shape, features, linear=linear),
         whole_bytes(image.shape, maps, compared, settings),
     )
     voxels = image.nbytes * image.lazy
@@ -185,7 +189,12 @@ def _plan(applying: Applying, memory: int | None, checkpoint: Checkpoint | None)
         return tiles(image.shape, size, applying.halo, applying.stride)
     features = applying.transform.features(image.channels, image.ndim)
     plan = plan_tiles(
-        applying.architecture, image.shape, features, applying.halo, working_memory(memory)
+        applying.architecture,
+        image.shape,
+        features,
+        applying.halo,
+        working_memory(memory),
+        linear=applying.linear is not None,
     )
     if checkpoint is not None:
         size = [part.stop - part.start for part in plan[0].core]

@@ -62,11 +62,13 @@ def inverted(learned: Learned, block: int, kernels: Sequence[int]) -> Learned:
     old = model.blocks[block - 1]
     blocks = list(model.blocks)
     blocks[block - 1] = replace(old, bank=old.bank.invert(kernels))
+    # What a negated kernel answers was never weighed: until it is, its channel says nothing.
+    linear = model.linear and model.linear.muted(block, kernels)
     later = block + 1 if block < len(blocks) else 0
     kept = max(learned.kept, block)
     return replace(
         learned,
-        model=replace(model, blocks=tuple(blocks)),
+        model=replace(model, blocks=tuple(blocks), linear=linear),
         kept=kept,
         stale_from=min(filter(None, (learned.stale_from, later)), default=0),
         changes=(*learned.changes, BankChange(block, 'invert', tuple(kernels), kept)),
@@ -82,11 +84,11 @@ def dropped(learned: Learned, edits: KernelEdits) -> Learned:
         When every kernel of a block is off.
     """
     model = learned.model
-    blocks = edited_model(model, edits, model.decoder).blocks
+    edited = edited_model(model, edits, model.decoder)
     kept = max(learned.kept, edits.last_block)
     return replace(
         learned,
-        model=replace(model, blocks=blocks),
+        model=replace(model, blocks=edited.blocks, linear=edited.linear),
         kept=kept,
         changes=(*learned.changes, *changes_by(edits, kept)),
     )

@@ -211,6 +211,9 @@ def _weights(model: FlimModel, block: int, channels: torch.Tensor) -> NDArray[np
     """What the decoder gives every kernel by itself."""
     classes = model.blocks[block - 1].bank.classes
     by_class = np.where(classes > BACKGROUND, 1.0, -1.0)
+    linear = model.linear if model.decoder.name == 'linear' else None
+    if linear is not None and linear.columns(block):
+        return linear.contributions(block)
     if block != model.decoded_block or not DECODERS[model.decoder.name].stretched:
         return by_class
     from napari_flim.engine.decoders import decode

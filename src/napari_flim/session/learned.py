@@ -125,6 +125,25 @@ def block_states(
     return tuple(states)
 
 
+def decoder_is_stale(learned: Learned, settings: Settings, digest: str) -> bool:
+    """Whether the decoder is to be learned, with or without blocks.
+
+    Parameters
+    ----------
+    learned : Learned
+    settings : Settings
+        As they are now.
+    digest : str
+        Of all strokes as they are now.
+    """
+    if settings.decoder.name != 'linear':
+        return False
+    linear, count = learned.model.linear, len(learned.model.blocks)
+    asked = settings.decoder.block if settings.decoder.block <= count else 0
+    painted = bool(learned.digest) and digest != learned.digest
+    return linear is None or painted or linear.blocks[-1] != (asked or count)
+
+
 def changed_at(learned: Learned, settings: Settings) -> int:
     """First block that differs from what the settings, and the kernels before it, ask for.
 

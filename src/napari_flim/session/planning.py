@@ -16,6 +16,7 @@ from napari_flim.session.learned import (
     Learned,
     block_states,
     changed_at,
+    decoder_is_stale,
 )
 from napari_flim.session.session import Session
 from napari_flim.session.sources import ImageSource
@@ -90,8 +91,16 @@ def wants_live(session: Session, states: Sequence[BlockState]) -> bool:
         return False
     asked, depth, kept = _asked_for(session), len(learned.model.blocks), kept_blocks(session)
     changed = depth > len(states) or {'stale', 'missing'} & set(states[:asked])
-    possible = (kept < asked or depth > asked) and not (kept and _unread(session, learned.model))
-    return bool(changed) and possible
+    decoder = _decoder_is_stale(session)
+    possible = kept < asked or depth > asked or decoder
+    return bool(changed or decoder) and possible and not (kept and _unread(session, learned.model))
+
+
+def _decoder_is_stale(session: Session) -> bool:
+    if session.learned is None:
+        return False
+    digest = digest_of(session.training_images())
+    return decoder_is_stale(session.learned, session.settings, digest)
 
 
 def change_to_finish(session: Session) -> str:
@@ -153,7 +162,8 @@ def edits_after(edits: KernelEdits, learned: Learned, start: int) -> KernelEdits
 def _request_to(session: Session, last: int) -> LearnRequest:
     """Learn the blocks that keep no edits, up to the last one."""
     learned, kept = session.learned, min(kept_blocks(session), last)
-    if learned is not None and kept == last and len(learned.model.blocks) <= last:
+    complete = learned is not None and kept == last and len(learned.model.blocks) <= last
+    if complete and not _decoder_is_stale(session):
         raise LearningError(
             'Every block keeps your edits of its kernels, so there is nothing to learn. '
             'Press "Learn" on a block to learn it anew.'
