@@ -21,7 +21,7 @@ from napari_flim.engine.image import Image, check_axes, read_stack
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.options import LearningOptions
-from napari_flim.engine.preprocessing import parse_input
+from napari_flim.engine.preprocessing import KINDS_TO_SCALE, parse_input
 from napari_flim.errors import LearningError, MarkerError
 from napari_flim.io.images import read_images
 from napari_flim.io.lids_architecture import read_architecture
@@ -174,7 +174,7 @@ def open_candidates(
     decoder: str,
 ) -> tuple[Candidate, ...]:
     """What is tried when an architecture or a decoder is ``auto``."""
-    multiscale = input in ('auto', 'lab')
+    multiscale = input in KINDS_TO_SCALE
     if architecture == AUTO:
         return candidates(decoder=decoder, multiscale=multiscale)
     resolved = resolve_architecture(architecture)

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from napari_flim.linear_training import (
     numbered,
 )
 from napari_flim.model import FlimModel
-from napari_flim.progress import Job, Progress, finish, share_of
+from napari_flim.progress import Job, Progress, retold, share_of
 from napari_flim.training import learn_model
 
 SECONDS = 10.0
@@ -341,8 +342,8 @@ def pick(tried: Sequence[Tried]) -> tuple[Tried, str]:
         if difference <= error:
             return one, (
                 f'{best.candidate.words()} is as good on markers left out: the difference, '
-                f'{difference:.3f} in squared error for each marker, is within its error of '
-                f'{error:.3f}, so the steadier one was taken.'
+                f'{difference:.4f} in squared error for each marker, is within its error of '
+                f'{error:.4f}, so the steadier one was taken.'
             )
     others = [one.surprise for one in tried if one is not best]
     return best, (
@@ -421,9 +422,11 @@ class _Trial:
         }
         count = int(self.left_out.max()) + 1
         for part in range(count):
-            yield Progress(f'trying {candidates[0].words()}', part, count)
+            trying = Progress(f'trying {candidates[0].words()}', part, count)
             inside = self.left_out == part
-            model = self._learned_without(part, candidates[0])
+            learning = self._learned_without(part, candidates[0])
+            # Told again and again, so that choosing can be cancelled in between.
+            model = yield from retold(learning, partial(_instead, trying))
             for one in candidates:
                 values = self._values(model.with_decoder(one.decoder))
                 fitted = fit(
@@ -439,22 +442,20 @@ class _Trial:
         seconds = (time.perf_counter() - begun) / len(candidates)
         return [self._tried(one, found[one], seconds) for one in candidates]
 
-    def _learned_without(self, part: int, candidate: Candidate) -> FlimModel:
+    def _learned_without(self, part: int, candidate: Candidate) -> Job[FlimModel]:
         """The encoder, learned from the markers of the other parts."""
         gone = np.unique(self.marked.markers[self.left_out == part])
         kept = ~np.isin(numbered(self.markers)[0], gone)
         of_images = np.split(kept, np.cumsum([len(marked) for marked in self.markers])[:-1])
         rest = [marked.select(own) for marked, own in zip(self.markers, of_images, strict=True)]
         shown = [index for index, marked in enumerate(rest) if len(marked)]
-        return finish(
-            learn_model(
-                [self.images[index] for index in shown],
-                [rest[index] for index in shown],
-                candidate.architecture,
-                transform=candidate.transform(self.transform),
-                fixed_ranges=self.fixed_ranges,
-                options=self.options,
-            )
+        return learn_model(
+            [self.images[index] for index in shown],
+            [rest[index] for index in shown],
+            candidate.architecture,
+            transform=candidate.transform(self.transform),
+            fixed_ranges=self.fixed_ranges,
+            options=self.options,
         )
 
     def _values(self, model: FlimModel) -> NDArray[np.float32]:
@@ -493,6 +494,11 @@ class _Trial:
             confusion,
             seconds,
         )
+
+
+def _instead(step: Progress, _: Progress) -> Progress:
+    """One step of progress in place of another."""
+    return step
 
 
 def _json(values: NDArray[np.float64]) -> list[float | None]:

@@ -25,7 +25,7 @@ from napari_flim.bridge.files import Files, copy_script
 from napari_flim.bridge.preferences import Preferences
 from napari_flim.bridge.workers import WorkerRunner
 from napari_flim.engine.architecture import Architecture, Block
-from napari_flim.errors import FileError, LearningError
+from napari_flim.errors import FileError, LearningError, MarkerError
 from napari_flim.io.session_file import read_session, write_session
 from napari_flim.model_loading import load_model
 from napari_flim.progress import Progress
@@ -724,3 +724,27 @@ def desk_saved(desk: Desk, folder: Path) -> Any:
     if not path.exists():
         desk.controller.files.save_session(path)
     return read_session(path)
+
+
+def test_markers_that_do_not_fit_are_said_and_the_session_opens_all_the_same(
+    desk, tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / 'a.flim-session'
+    desk.controller.files.save_session(path)
+    other = Desk()
+
+    def refuse(shape):
+        raise MarkerError('Markers need 20 GB.')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('napari_flim.bridge.marker_layers.blank_labels', refuse)
+        other.controller.files.open_session(path)
+        other.settle()
+    assert other.markers() == []
+    text = other.session.message.text
+    assert 'has its strokes, but no layer of them: Markers need 20 GB.' in text
+    (item,) = other.session.items
+    assert item.counts == desk.session.items[0].counts
+    assert_same_weights(other.controller, desk.controller)
+    other.controller.items.new_markers(item.source.key)
+    np.testing.assert_array_equal(other.markers()[0].data, desk.markers()[0].data)

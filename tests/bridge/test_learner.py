@@ -10,8 +10,10 @@ import pytest
 from napari.layers import Labels
 
 from napari_flim.bridge.marker_layers import link_of
+from napari_flim.engine.architecture import Architecture, Block
 from napari_flim.session.classes import with_change
 from napari_flim.session.expert import switch_kernels
+from napari_flim.session.jobs import learn_and_apply
 
 
 def act_paint(markers: Labels) -> None:
@@ -406,3 +408,38 @@ def test_all_layers_may_go_while_a_job_runs(held):
     assert not runner.busy
     assert list(desk.viewer.layers) == []
     assert not desk.session.message.error
+
+
+def test_learning_goes_on_while_an_image_of_another_rank_is_in_view(desk, scene):
+    flat = Architecture((Block(channels=4, stride=(2, 2)),))
+    settings = replace(desk.session.settings, architecture=flat)
+    desk.session.change('strides', replace(desk.session.state, settings=settings))
+    volume = desk.viewer.add_image(np.stack([scene.image] * 5), name='volume')
+    markers, learned = desk.markers, len(desk.learned)
+    desk.session.current = desk.controller.items.add(volume, axes='ZYX')
+    desk.rest()
+    assert desk.controller.applier.target_in_view().source.ndim == 3
+    act_paint(markers)
+    desk.rest()
+    assert len(desk.learned) > learned
+    assert not desk.controller.applier.held
+    learned = len(desk.learned)
+    act_setitem(markers)
+    desk.rest()
+    assert len(desk.learned) == learned + 1
+
+
+@pytest.mark.parametrize('fits', (True, False))
+def test_images_are_read_whole_only_where_all_fit(desk, monkeypatch, fits):
+    asked = []
+
+    def noted(request, target, *others):
+        asked.append((request.whole, target is not None))
+        return learn_and_apply(request, target, *others)
+
+    monkeypatch.setattr('napari_flim.bridge.learner.learn_and_apply', noted)
+    monkeypatch.setattr('napari_flim.bridge.learner.learned_whole', lambda *_: fits)
+    act_paint(desk.markers)
+    desk.rest()
+    assert asked == [(fits, fits)]
+    assert len(desk.learned) == 2

@@ -10,10 +10,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pytest
-import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
@@ -26,7 +24,6 @@ from napari_flim.io.container import LARGEST_FILE
 from napari_flim.io.session_file import (
     SavedImage,
     SavedSession,
-    image_digest,
     read_session,
     write_session,
 )
@@ -393,71 +390,3 @@ def test_a_session_that_cannot_be_written_leaves_the_old_one(content, session, t
 def test_an_image_that_could_not_be_read_back_cannot_be_made(change) -> None:
     with pytest.raises(FileError, match='eggs'):
         replace(STACK, **change)
-
-
-@pytest.mark.parametrize(
-    ('shape', 'axes'),
-    [((300, 500), 'YX'), ((40, 60, 50), 'ZYX'), ((7, 2, 9, 31, 33), 'TCZYX'), ((70, 80, 4), 'YXS')],
-)
-def test_numpy_dask_and_zarr_have_one_digest(shape, axes) -> None:
-    data = np.random.default_rng(0).integers(0, 4000, shape).astype(np.uint16)
-    lazy = da.from_array(data, chunks=tuple(max(1, n // 3) for n in shape))
-    digests = {
-        image_digest(one, axes) for one in (data, lazy, zarr.array(data), data.astype('>u2'))
-    }
-    assert len(digests) == 1
-    assert image_digest(data + 1, axes) not in digests
-    assert image_digest(data.astype(np.int32), axes) not in digests
-    assert image_digest(data[..., :-1, :], axes) not in digests
-
-
-def test_a_digest_reads_few_voxels_of_a_huge_image() -> None:
-    read = []
-
-    def plane(block_info=None) -> np.ndarray:
-        read.append(block_info[None]['chunk-location'])
-        return np.zeros(block_info[None]['chunk-shape'], np.uint8)
-
-    chunks = ((1,) * 1000, (2000,), (3000,))
-    stack = da.map_blocks(plane, chunks=chunks, dtype=np.uint8, meta=np.zeros((0, 0, 0), np.uint8))
-    image_digest(stack, 'TYX')
-    assert 8 <= len(read) <= 16
-
-
-def test_a_digest_of_a_large_image_reads_few_chunks_and_is_that_of_the_same_in_memory() -> None:
-    read: list[tuple[int, ...]] = []
-
-    def block(block_info=None) -> np.ndarray:
-        info = block_info[None]
-        read.append(info['chunk-location'])
-        return np.full(info['chunk-shape'], len(info['chunk-location']) + sum(read[-1]), np.uint8)
-
-    chunks = ((100,) * 60, (100,) * 60)
-    lazy = da.map_blocks(block, chunks=chunks, dtype=np.uint8, meta=np.zeros((0, 0), np.uint8))
-    digest = image_digest(lazy, 'YX')
-    assert 64 <= len(read) <= 4 * 64
-    data = lazy.compute()
-    assert image_digest(data, 'YX') == digest
-    assert image_digest(zarr.array(data, chunks=(1000, 1000)), 'YX') == digest
-    data[3000:4000] += 1
-    assert image_digest(data, 'YX') != digest
-
-
-class Counted:
-    """An array that counts the voxels asked of it."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape, self.voxels = shape, 0
-
-    def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
-        sizes = [len(range(*one.indices(n))) for one, n in zip(key, self.shape, strict=True)]
-        self.voxels += int(np.prod(sizes))
-        return np.zeros(sizes, np.uint8)
-
-
-@settings(deadline=None)
-@given(axes=st.sampled_from(['YX', 'ZYX', 'TCZYX', 'TYXS', 'TCYX']), data=st.data())
-def test_a_digest_never_reads_more_than_65536_voxels(axes, data) -> None:
-    array = Counted(tuple(data.draw(st.integers(1, 100_000)) for _ in axes))
-    image_digest(array, axes)
-    assert 1 <= array.voxels <= 65_536

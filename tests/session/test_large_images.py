@@ -21,7 +21,7 @@ from napari_flim.session.kernel_patches import kernel_patches
 from napari_flim.session.marked_sizes import measured_range, sizes_request
 from napari_flim.session.planning import plan_all
 from napari_flim.session.problems import bytes_needed
-from napari_flim.session.recognising import recognised
+from napari_flim.session.recognising import compared, recognised
 from napari_flim.session.saved_images import saved_image
 from napari_flim.session.session import Session
 from napari_flim.session.settings import Settings
@@ -230,3 +230,27 @@ def test_a_small_image_on_disk_is_read_whole_and_looked_through() -> None:
     assert learn_into(session).warning == (
         'slide holds 1 voxels that are not finite numbers; they are read as dark.'
     )
+
+
+def test_a_small_image_on_disk_stays_there_when_images_do_not_fit_together() -> None:
+    slide = Slide((2400, 2400))
+    request = plan_all(session_of(slide.array))
+    parts = finish(learn(replace(request, whole=False)))
+    assert {axis for place in slide.blocks for axis in place} <= {0, 1}
+    assert parts.warning == ''
+    slide.blocks.clear()
+    whole = finish(learn(request))
+    assert slide.farthest == 5
+    for one, other in zip(parts.model.blocks, whole.model.blocks, strict=True):
+        np.testing.assert_array_equal(one.bank.weights, other.bank.weights)
+
+
+def test_a_slide_saved_with_an_earlier_digest_is_not_said_to_have_other_voxels(session) -> None:
+    saved, _ = finish(recognised(session, {}))
+    image, source = saved.images[0], session.items[0].source
+
+    def found(digest: str) -> tuple[str, ...]:
+        return finish(compared([(replace(image, digest=digest), source)]))[0]
+
+    assert found(image.digest) == found('5f' * 16) == found('') == ()
+    assert found('boxes:' + '5f' * 16) == ('slide',)

@@ -207,3 +207,21 @@ def test_the_input_of_a_large_image_is_not_shown(item) -> None:
     text = input_problem(transform, source, needed - 1)
     assert 'image a is too large for its input to be shown' in text
     assert 'learning does not depend on it' in text
+
+
+def test_voxels_on_disk_of_all_marked_images_count_for_learning_from_whole_images(item) -> None:
+    lazy = replace(item.source, data=da.from_array(item.source.data.astype(np.float64)))
+    many = [lazy] * 50
+    in_memory = [item.source] * 50
+    enough = next(n for n in range(10**6, 10**9, 10**4) if learned_whole(Settings(), in_memory, n))
+    unread = 50 * 48 * 48 * 8
+    assert not learned_whole(Settings(), many, enough + unread - 2 * 10**4)
+    assert learned_whole(Settings(), many, enough + unread)
+
+
+def test_an_image_of_another_rank_than_the_blocks_needs_no_memory(item, scene, make_item) -> None:
+    flat = Settings(Architecture((Block(stride=(2, 2)),)))
+    volume = make_item(np.stack([scene.image] * 3), np.stack([scene.markers] * 3), 'ZYX').source
+    assert bytes_needed(flat, item.source) > 0
+    assert bytes_needed(flat, volume) == 0
+    assert memory_problem(flat, volume, 1) == too_large_words(flat, volume, 1) == ''

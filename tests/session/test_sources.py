@@ -136,3 +136,37 @@ def test_what_strokes_are_known_by_is_computed_once() -> None:
     assert strokes.digest is digest
     assert strokes.counts is counts
     assert counts == {1: 1, 2: 1}
+
+
+class OwnType:
+    """A type of values that numpy does not know, as arrays of tensorstore have."""
+
+    numpy_dtype = np.dtype('uint16')
+
+
+class OnServer:
+    """An array that is read where it is indexed and tells nothing of chunks."""
+
+    def __init__(self, array, dtype) -> None:
+        self.array, self.shape, self.ndim, self.dtype = array, array.shape, array.ndim, dtype
+        self.voxels = 0
+
+    def __getitem__(self, key):
+        part = self.array[key]
+        self.voxels += part.size
+        return part
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError('read as a whole')
+
+
+@pytest.mark.parametrize('dtype', [np.dtype('uint16'), OwnType()])
+def test_one_frame_is_read_of_a_stack_that_tells_nothing_of_chunks(dtype) -> None:
+    stack = np.arange(20 * 30 * 40, dtype=np.uint16).reshape(20, 30, 40)
+    array = OnServer(stack, dtype)
+    source = source_of(array, 'TYX')
+    assert source.unread_bytes == 30 * 40 * 2
+    image = source.frame(7)
+    assert (image.lazy, array.voxels) == (True, 0)
+    np.testing.assert_array_equal(image.in_memory().data[0], stack[7])
+    assert array.voxels <= 30 * 40

@@ -322,4 +322,5 @@ def _same(model: FlimModel, other: FlimModel | None) -> bool:
         return False
     pairs = zip(model.blocks, other.blocks, strict=True)
     blocks = all(mine is theirs for mine, theirs in pairs)
-    return blocks and (model.decoder, model.transform) == (other.decoder, other.transform)
+    mine, theirs = ((one.decoder, one.transform, one.linear) for one in (model, other))
+    return blocks and mine == theirs

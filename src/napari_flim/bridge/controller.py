@@ -12,6 +12,7 @@ from napari.utils.notifications import show_warning
 from napari_flim.bridge.applier import Applier
 from napari_flim.bridge.batch import Batch
 from napari_flim.bridge.channel_layers import ChannelLayers
+from napari_flim.bridge.chooser import Chooser
 from napari_flim.bridge.correction_layers import CorrectionLayers
 from napari_flim.bridge.delineator import Delineator
 from napari_flim.bridge.files import Files
@@ -93,6 +94,7 @@ class Controller:
             viewer, self.session, self.items, self.saliency, one_at_a_time, preferences
         )
         self.learner = Learner(self.session, self.applier, one_at_a_time, preferences)
+        self.chooser = Chooser(self.session, self.learner, self.applier, one_at_a_time, preferences)
         self.channels = ChannelLayers(
             self.session, self.items, self.results, self.applier, make_runner, preferences
         )

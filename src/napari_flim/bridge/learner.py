@@ -112,7 +112,7 @@ class Learner:
             session.message = Message(found[0], error=True)
             return
         try:
-            request = plan(session)
+            request = self._within_memory(plan(session))
         except FlimError as error:
             session.message = Message(str(error), error=reason != 'live')
             return
@@ -120,9 +120,9 @@ class Learner:
         edits = KernelEdits()
         if before.learned is not None:
             edits = edits_after(before.edits, before.learned, len(request.start))
+        target, known = self._target(request), self._applier.known
         self._applier.held, self._request = True, request
         session.work = Progress('learning', 0, 1)
-        target, known = self._target(request), self._applier.known
         decoder = session.settings.decoder
 
         def seen(model: FlimModel) -> FlimModel:
@@ -146,13 +146,18 @@ class Learner:
             stopped=self._applier.after_stop,
         )
 
+    def _within_memory(self, request: LearnRequest) -> LearnRequest:
+        """The request, reading whole images only if all of them fit into the budget."""
+        sources = [image.source for image in request.images]
+        budget = memory_budget(self._preferences())
+        return replace(request, whole=learned_whole(request.settings, sources, budget))
+
     def _target(self, request: LearnRequest) -> Target | None:
         """What to apply to at once; None if that, or all that is learned from, is too large."""
         target, budget = self._applier.target_in_view(), memory_budget(self._preferences())
-        settings, sources = request.settings, [image.source for image in request.images]
-        if target is None or memory_problem(settings, target.source, budget):
+        if target is None or memory_problem(request.settings, target.source, budget):
             return None
-        return target if learned_whole(settings, sources, budget) else None
+        return target if request.whole else None
 
     def _on_job_learned(
         self, outcome: Outcome, edits: KernelEdits, name: str, reason: Reason

@@ -213,10 +213,7 @@ class Reopened:
         """Give the item of an open image its strokes: in a layer, unless they were in none."""
         markers = self._same_markers(image) if image.marker_name else None
         if image.marker_name and markers is None:
-            markers = new_marker_layer(layer, image.axes, self.session.classes, image.marker_name)
-            write_strokes(markers, image.axes, strokes_of(image))
-            self.viewer.add_layer(markers)
-            markers.mode = 'paint'
+            markers = self._new_markers(image, layer)
         self.items.set_markers(key, markers)
         item = self.session.item(key)
         if item is not None:
@@ -228,6 +225,19 @@ class Reopened:
                     corrections=corrections_of_image(image),
                 )
             )
+
+    def _new_markers(self, image: SavedImage, layer: Image) -> Labels | None:
+        """A marker layer with the strokes of a saved one; None if there is no memory for it."""
+        classes = self.session.classes
+        try:
+            markers = new_marker_layer(layer, image.axes, classes, image.marker_name)
+        except MarkerError as error:
+            self.warnings.append(f'{image.name} has its strokes, but no layer of them: {error}')
+            return None
+        write_strokes(markers, image.axes, strokes_of(image))
+        self.viewer.add_layer(markers)
+        markers.mode = 'paint'
+        return markers
 
     def _show_orphans(self, image: SavedImage, key: str) -> None:
         """Show strokes whose image was not found; they are linked to it once it is opened."""

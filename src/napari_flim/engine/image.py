@@ -188,8 +188,8 @@ def read_stack(
     Parameters
     ----------
     array : array-like
-        Any dtype from bool to float64. An array in chunks (dask, zarr, h5py) is not read: its
-        images are lazy.
+        Any dtype from bool to float64. An array that is read where it is indexed (dask, zarr,
+        h5py) is not read: its images are lazy.
     axes : str, optional
         One letter for each axis, of T, C, Z, Y, X, S; see `guess_axes` for the default.
     spacing : sequence of float, optional
@@ -283,16 +283,41 @@ def all_computed(parts: Sequence[Any]) -> list[NDArray[Any]]:
 
 
 def readable(array: Any) -> Any:
-    """A numpy array as it is, or a dask array of one that is read in chunks."""
+    """A numpy array as it is, or a dask array of one that is read where it is indexed."""
     if hasattr(array, '__dask_graph__'):
         import dask.array
 
         return dask.array.asarray(array)
-    if hasattr(array, 'chunks') and isinstance(getattr(array, 'dtype', None), np.dtype):
-        import dask.array
+    dtype = numpy_dtype(array)
+    indexed = all(hasattr(array, name) for name in ('shape', '__getitem__'))
+    if dtype is None or not indexed or isinstance(array, np.ndarray | np.generic):
+        return np.asarray(array)
+    import dask.array
 
-        return dask.array.from_array(array, chunks=array.chunks or 'auto', name=False)
-    return np.asarray(array)
+    chunks = getattr(array, 'chunks', None) or 'auto'
+    return dask.array.from_array(_Indexed(array, dtype), chunks=chunks, name=False)
+
+
+def numpy_dtype(array: Any) -> np.dtype[Any] | None:
+    """The type of the values of an array; None if numpy has no such type.
+
+    Arrays of tensorstore have types of their own, which tell the one of numpy.
+    """
+    own = getattr(array, 'dtype', None)
+    dtype = getattr(own, 'numpy_dtype', own)
+    return dtype if isinstance(dtype, np.dtype) else None
+
+
+class _Indexed:
+    """What dask asks of an array, whosever it is."""
+
+    def __init__(self, array: Any, dtype: np.dtype[Any]) -> None:
+        self.array, self.dtype = array, dtype
+        self.shape = tuple(int(size) for size in array.shape)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return np.asarray(self.array[key])
 
 
 def _check_axes(axes: str, data: Any, name: str) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
 Kind = Literal['auto', 'lab', 'scaled', 'multiscale', 'window', 'libift']
+KINDS_TO_SCALE: tuple[Kind, ...] = ('auto', 'lab')
+"""Kinds whose multi-scale features are those of ``multiscale``, also in colour."""
 Ranges = tuple[tuple[float, float], ...]
 
 

@@ -6,9 +6,6 @@ are named, not stored.
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import math
 import re
 import reprlib
 import sys
@@ -22,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_flim.engine.architecture import Architecture, architecture_to_dict, read_block
-from napari_flim.engine.image import LETTERS, SPATIAL, all_computed
-from napari_flim.engine.image_sample import ALL
+from napari_flim.engine.image import LETTERS, SPATIAL
 from napari_flim.engine.kernels import LearnedBlock
 from napari_flim.engine.markers import LARGEST_LABEL
 from napari_flim.errors import FileError, FlimError
@@ -42,9 +38,6 @@ SESSION = FileKind(
 
 FrameStrokes = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-DIGEST_VOXELS = 65_536
-DIGEST_PLANES = 16
-DIGEST_BOX = 32
 LARGEST_SIZE = 2**31 - 1
 OF_CORRECTIONS = re.compile(r'image(\d{1,9})\.corrections(\d{1,9})\.(\w+)')
 
@@ -71,7 +64,7 @@ class SavedImage:
     units : tuple of str
         Unit of each number in ``scale``, such as ``um`` or ``pixel``.
     digest : str
-        See `image_digest`.
+        See `napari_flim.io.image_digest.image_digest`.
     included : bool
         Whether the image takes part in learning.
     marker_name : str
@@ -244,54 +237,6 @@ def read_session(path: Path | str) -> SavedSession:
         raise FileError(
             f'{path} is damaged or was changed by hand ({str(error).rstrip(".")}). {SESSION.advice}'
         ) from error
-
-
-def image_digest(data: Any, axes: str) -> str:
-    """Short text by which an image is recognised: of its shape, its type and some of its voxels.
-
-    At most 65 536 evenly spaced voxels in at most 16 planes are read; of an image of more than
-    2**25 voxels as many in small boxes, so that of one in chunks only a few chunks are read.
-
-    Parameters
-    ----------
-    data : array-like
-        numpy, dask or zarr.
-    axes : str
-        One letter for each axis.
-
-    Examples
-    --------
-    >>> image = np.arange(12).reshape(3, 4)
-    >>> image_digest(image, 'YX') == image_digest(image.copy(), 'YX')
-    True
-    >>> image_digest(image, 'YX') == image_digest(image + 1, 'YX')
-    False
-    """
-    shape = tuple(int(size) for size in data.shape)
-    parts = all_computed([data[part] for part in _looked_at(shape, axes)])
-    content = hashlib.blake2b(f'{shape} {parts[0].dtype.name} '.encode(), digest_size=16)
-    for part in parts:
-        little = part.astype(part.dtype.newbyteorder('<'), copy=False)
-        content.update(np.ascontiguousarray(little).tobytes())
-    return content.hexdigest()
-
-
-def _looked_at(shape: tuple[int, ...], axes: str) -> list[tuple[slice, ...]]:
-    """The parts of an image that it is recognised by."""
-    others = sum(letter not in 'YX' for letter in axes)
-    planes = int(DIGEST_PLANES ** (1 / others) + 1e-9) if others else 1
-    side = math.isqrt(DIGEST_VOXELS // planes**others)
-    if math.prod(shape) <= ALL:
-        most = [side if letter in 'YX' else planes for letter in axes]
-        steps = [max(1, -(-size // count)) for size, count in zip(shape, most, strict=True)]
-        return [tuple(slice(None, None, step) for step in steps)]
-    boxes = []
-    for letter, size in zip(axes, shape, strict=True):
-        width = DIGEST_BOX if letter in 'YX' else 1
-        step = -(-size // (side // width if letter in 'YX' else planes))
-        first = max(0, step - width) // 2
-        boxes.append([slice(at, at + width) for at in range(first, size, step)])
-    return list(itertools.product(*boxes))
 
 
 def _strokes_to_tensors(image: SavedImage) -> dict[str, NDArray[Any]]:

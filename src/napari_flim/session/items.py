@@ -82,10 +82,18 @@ class TrainingImage:
         """Whether only crops around its markers are to be read."""
         return self.source.large
 
-    def read(self, *, across_classes: bool = False) -> tuple[Image, MarkerSet]:
-        """The image, in memory unless it is large, and its markers as connected regions."""
+    def read(self, *, across_classes: bool = False, whole: bool = True) -> tuple[Image, MarkerSet]:
+        """The image and its markers as connected regions.
+
+        Parameters
+        ----------
+        across_classes : bool
+            Whether markers of two classes that touch are one region.
+        whole : bool
+            Read an image that is not large into memory; else it stays where it is.
+        """
         image = self.source.frame(self.frame)
-        image = image if self.large else image.in_memory()
+        image = image.in_memory() if whole and not self.large else image
         marked = MarkerSet.from_points(
             self.strokes.coordinates,
             self.strokes.labels,

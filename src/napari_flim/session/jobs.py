@@ -50,6 +50,9 @@ class LearnRequest:
         How many of ``start`` keep edits of the expert.
     changes : tuple of BankChange
         What the expert changed in ``start``.
+    whole : bool
+        Whether images that are not large may be read into memory, all together; else only what
+        lies around their markers is read. See `napari_flim.session.problems.learned_whole`.
     """
 
     images: tuple[TrainingImage, ...]
@@ -58,6 +61,7 @@ class LearnRequest:
     last_block: int
     kept: int
     changes: tuple[BankChange, ...]
+    whole: bool = True
 
 
 def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
@@ -84,7 +88,7 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
     begun = time.perf_counter()
     settings = request.settings
     libift = settings.transform.kind == 'libift'
-    pairs = [image.read(across_classes=libift) for image in request.images]
+    pairs = [image.read(across_classes=libift, whole=request.whole) for image in request.images]
     specs = settings.architecture.blocks[: request.last_block]
     architecture = replace(settings.architecture, blocks=specs)
     block = settings.decoder.block if settings.decoder.block <= len(specs) else 0
@@ -105,7 +109,8 @@ def learn(request: LearnRequest, watch: Watch | None = None) -> Job[Learned]:
         for one, (image, _) in zip(request.images, pairs, strict=True)
     )
     select = settings.transform.select
-    small = [image for one, (image, _) in zip(request.images, pairs, strict=True) if not one.large]
+    read = [(one, image) for one, (image, _) in zip(request.images, pairs, strict=True)]
+    small = [image for one, image in read if not one.large and not image.lazy]
     warnings = [not_finite_words(select(image), image.name) for image in small]
     return Learned(
         model=model,

@@ -192,5 +192,5 @@ def _sizes_around(
 ) -> Job[MarkedSizes]:
     from napari_flim.inference.marked_windows import sizes_in_windows
 
-    read, markers = image.read()
+    read, markers = image.read(whole=False)
     return (yield from sizes_in_windows(model.applying(model.accept(read)), markers, settings))

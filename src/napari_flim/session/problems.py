@@ -127,7 +127,8 @@ def _of_memory(settings: Settings, marked: list[ImageSource], budget: int) -> st
 def learned_whole(settings: Settings, marked: Sequence[ImageSource], budget: int) -> bool:
     """Whether images may be read as a whole to learn from them, all together and one by one.
 
-    Then what learning computes serves applying; else crops around the markers are read.
+    Then what learning computes serves applying; else crops around the markers are read. Voxels
+    that are not in memory yet are held there together, so they count for all images.
 
     Parameters
     ----------
@@ -143,16 +144,21 @@ def learned_whole(settings: Settings, marked: Sequence[ImageSource], budget: int
 
 def _learning_bytes(settings: Settings, marked: Sequence[ImageSource]) -> int:
     features = settings.transform.features(marked[0].channels, marked[0].ndim)
-    return learning_bytes(settings.architecture, [one.shape for one in marked], features)
+    learning = learning_bytes(settings.architecture, [one.shape for one in marked], features)
+    return learning + sum(one.unread_bytes for one in marked)
 
 
 def bytes_needed(specs: Settings | FlimModel, source: ImageSource) -> int:
     """Bytes that applying to one image of a source takes, with its voxels if they are unread.
 
-    Learning from all of this image alone takes no more.
+    Learning from all of this image alone takes no more. It is 0 where the blocks are made for
+    images of another rank: these are not applied.
     """
     features = specs.transform.features(source.channels, source.ndim)
-    return peak_bytes(specs.architecture, source.shape, features) + source.unread_bytes
+    try:
+        return peak_bytes(specs.architecture, source.shape, features) + source.unread_bytes
+    except ArchitectureError:
+        return 0
 
 
 def memory_problem(specs: Settings | FlimModel, source: ImageSource, budget: int) -> str:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from napari_flim.io.session_file import SavedImage, SavedSession, image_digest
+from napari_flim.io.image_digest import comparable, image_digest
+from napari_flim.io.session_file import SavedImage, SavedSession
 from napari_flim.progress import Job, Progress
 from napari_flim.session.saved_images import AbsentArray
 from napari_flim.session.saving import saved_session
@@ -64,7 +65,7 @@ def compared(
     Returns
     -------
     names : tuple of str
-        Of the images with other voxels.
+        Of the images with other voxels, as far as their digests can be compared.
     digests : mapping
         See `recognised`.
     """
@@ -73,13 +74,15 @@ def compared(
         yield Progress(f'recognising {source.name}', number, len(pairs))
         digests[source.content] = digest_of_voxels(source)
     names = tuple(
-        image.name for image, source in pairs if image.digest not in ('', digests[source.content])
+        image.name
+        for image, source in pairs
+        if comparable(image.digest, image.shape) not in ('', digests[source.content])
     )
     return names, digests
 
 
 def digest_of_voxels(source: ImageSource) -> str:
-    """See `napari_flim.io.session_file.image_digest`; empty for an image that cannot be read.
+    """See `napari_flim.io.image_digest.image_digest`; empty for an image that cannot be read.
 
     Its strokes are worth saving all the same.
     """

@@ -21,7 +21,7 @@ class AbsentArray:
     shape : tuple of int
     dtype : str
     digest : str
-        See `napari_flim.io.session_file.image_digest`.
+        See `napari_flim.io.image_digest.image_digest`.
     """
 
     shape: tuple[int, ...]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_flim.engine.image import SPATIAL, Image, read_array, readable
+from napari_flim.engine.image import SPATIAL, Image, numpy_dtype, read_array, readable
 from napari_flim.engine.image_sample import ALL
 
 
@@ -98,7 +98,8 @@ class ImageSource:
         """Bytes that the voxels of one image take when they are read; 0 if they are in memory."""
         if type(self.data) is np.ndarray:
             return 0
-        return prod(self.shape) * self.channels * int(np.dtype(self.data.dtype).itemsize)
+        dtype = numpy_dtype(self.data) or np.dtype(self.data.dtype)
+        return prod(self.shape) * self.channels * dtype.itemsize
 
     @property
     def large(self) -> bool:
@@ -106,7 +107,7 @@ class ImageSource:
         return prod(self.shape) > ALL
 
     def frame(self, index: int = 0) -> Image:
-        """One image of the stack; an array in chunks stays unread.
+        """One image of the stack; an array that is not in memory stays unread.
 
         Raises
         ------

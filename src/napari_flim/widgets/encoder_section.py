@@ -26,6 +26,7 @@ from napari_flim.session.settings import (
 )
 from napari_flim.session.words import field_words, memory_words
 from napari_flim.widgets.block_card import LABELS, BlockCard, CardContent
+from napari_flim.widgets.choice_section import ChoiceSection
 from napari_flim.widgets.connections import Connections
 from napari_flim.widgets.fields import ChoiceField, Option
 from napari_flim.widgets.parts import wrapped_label
@@ -63,6 +64,7 @@ class EncoderSection(QWidget):
         self.preset = ChoiceField('preset', 'preset of the encoder', PRESET_OPTIONS)
         self.preset.edited.connect(self._on_preset_edited)
         self.reach = wrapped_label()
+        self.choice = ChoiceSection(controller)
         self.cards: list[BlockCard] = []
         self.add = QPushButton('+ block')
         self.add.setAccessibleName('add a block')
@@ -89,6 +91,7 @@ class EncoderSection(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.preset)
         layout.addWidget(self.reach)
+        layout.addWidget(self.choice)
         layout.addLayout(self._cards)
         layout.addLayout(buttons)
 
