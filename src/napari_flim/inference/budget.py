@@ -79,7 +79,7 @@ def plan_tiles(
     >>> from napari_flim.engine.architecture import Block
     >>> architecture = Architecture((Block(channels=16),))
     >>> len(plan_tiles(architecture, (4000, 4000), 1, (3, 3), 2 * 10**8))
-    16
+    25
     """
     alignment = architecture.strides(len(shape))[-1]
     step = max(alignment)

@@ -11,6 +11,9 @@ from napari_flim.engine.architecture import Architecture
 BYTES = 4
 LINEAR_MAPS = {2: 20, 3: 34}
 """Maps of image size that a linear decoder holds at its peak, by rank."""
+BESIDE = 8
+"""Maps of image size for the voxels themselves and the strips of convolution and pooling; measured
+as the difference to the peak of whole processes."""
 MAPS = 6
 """Maps of image size that decoding holds at its peak."""
 
@@ -71,10 +74,10 @@ def applying_bytes(
     --------
     >>> from napari_flim.engine.architecture import Block
     >>> applying_bytes(Architecture((Block(channels=16),)), (100, 100), 1)
-    1600000
+    1920000
     """
     voxels = prod(shape)
-    held = 2 * features * voxels
+    held = (2 * features + BESIDE) * voxels
     steps = _steps(architecture, shape, features)
     if linear:
         kept = sum(step.result for step in steps)
