@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from napari_flim.inference.freed_memory import tidily
 from napari_flim.inference.tiles import Tile
 from napari_flim.progress import Job, Progress
 
@@ -71,7 +73,7 @@ def each_tile(
     done = {} if checkpoint is None else checkpoint.finished(stage, kind)
     left = [tile for tile in tiles if tile.number not in done]
     yield Progress(stage, len(tiles) - len(left), len(tiles))
-    for tile, result in mapper(function, left):
+    for tile, result in mapper(partial(tidily, function), left):
         done[tile.number] = result
         if checkpoint is not None:
             checkpoint.save(stage, tile.number, result)
