@@ -27,7 +27,7 @@ TITLES = {
     'tristate': 'tri-state',
     'original': 'original',
     'attention': 'attention',
-    'linear': 'linear, learned from markers',
+    'linear': 'linear, learned',
     'manual': 'weights by hand',
 }
 BY_HAND = 'Weights of single kernels are set in the Kernels dock'
