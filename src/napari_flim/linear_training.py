@@ -13,7 +13,7 @@ from napari_flim.engine.image import Image
 from napari_flim.engine.linear_decoder import SCALES
 from napari_flim.engine.markers import MarkerSet
 from napari_flim.engine.preprocessing import InputTransform
-from napari_flim.evaluation.held_out import MOST_PARTS, parts
+from napari_flim.evaluation.held_out import MOST_PARTS, Parts, parts
 from napari_flim.inference.marker_values import block_values, input_values
 from napari_flim.model import FlimModel
 
@@ -54,11 +54,14 @@ class MarkedVoxels:
         own: NDArray[np.int64] = self.voxels[self.images == index]
         return own
 
-    def parts(self, most: int = MOST_PARTS) -> NDArray[np.int64]:
-        """In which part every voxel is left out, see `napari_flim.evaluation.held_out.parts`."""
-        _, first, inverse = np.unique(self.markers, return_index=True, return_inverse=True)
-        of_markers = parts(self.images[first], self.classes[first], most).of_markers
-        return np.asarray(of_markers[inverse], dtype=np.int64)
+    def parts(self, most: int = MOST_PARTS) -> Parts:
+        """Which markers are left out together, see `napari_flim.evaluation.held_out.parts`."""
+        _, first = np.unique(self.markers, return_index=True)
+        return parts(self.images[first], self.classes[first], most)
+
+    def of_voxels(self, of_markers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A value of every marker (m,) at each of its voxels: (M,)."""
+        return np.asarray(of_markers[np.unique(self.markers, return_inverse=True)[1]])
 
 
 def with_linear(
@@ -169,14 +172,34 @@ def held_out(
     The kernels are those of all markers; only the decoder is fitted anew. Not a number for a
     marker that is the only one of its class.
     """
-    result, left_out = np.full(len(values), np.nan), marked.parts()
-    for part in range(left_out.max() + 1):
+    result, parted = np.full(len(values), np.nan), marked.parts()
+    left_out = marked.of_voxels(parted.of_markers)
+    own = np.searchsorted(np.unique(marked.classes), marked.classes)
+    for part in range(parted.count):
         inside = left_out == part
-        fitted = fit(values[~inside], marked.classes[~inside], marked.weights[~inside], strength)
-        probabilities = fitted.probabilities(values[inside])
-        columns = np.searchsorted(fitted.classes, marked.classes[inside])
-        result[inside] = probabilities[np.arange(len(columns)), columns]
+        probabilities = left_out_probabilities(marked, values, inside, strength)
+        result[inside] = probabilities[np.arange(len(probabilities)), own[inside]]
     return result
+
+
+def left_out_probabilities(
+    marked: MarkedVoxels,
+    values: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    strength: float,
+) -> NDArray[np.float64]:
+    """Of every class, at voxels that the fit did not see: (n, classes).
+
+    Parameters
+    ----------
+    marked : MarkedVoxels
+    values : (M, C) float32 array
+    inside : (M,) bool array
+        The voxels that are left out; every class is among the others.
+    strength : float
+    """
+    fitted = fit(values[~inside], marked.classes[~inside], marked.weights[~inside], strength)
+    return fitted.probabilities(values[inside])
 
 
 def best_strength(marked: MarkedVoxels, values: NDArray[np.float32]) -> float:

@@ -7,8 +7,7 @@ Examples
 >>> from napari_flim import load
 >>> from napari_flim.batch import Outputs, carried, plan, run
 >>> model = carried(load('eggs.flim'), Path('eggs.flim'))  # doctest: +SKIP
->>> for event in run(plan(model, ['slides'], 'out', Outputs(table=True))):  # doctest: +SKIP
-...     print(event)
+>>> events = list(run(plan(model, ['slides'], 'out', Outputs(table=True))))  # doctest: +SKIP
 """
 
 from napari_flim.batch.carried_model import CarriedModel, carried
